@@ -19,7 +19,7 @@ ARGS ?=
 
 .PHONY: help
 help: ## list the commands
-	@awk -F ':.*## ' '/^[.a-z][a-z-]*:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[.a-z][a-z-]*:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # ---- set up ---------------------------------------------------------------------------------
 
@@ -31,3 +31,107 @@ $(READY): pyproject.toml constraints.txt tools/bootstrap.py
 	  echo "penstock: $(PYTHON) is missing. Install Python 3.11 or newer" \
 	    "(Debian, Ubuntu: \`apt-get install python3 python3-venv\`) and run make again" >&2; exit 1; }
 	@$(PYTHON) tools/bootstrap.py $(VENV)
+
+.PHONY: tools
+tools: $(READY) ## build the Go programs that tests and the contract use (needs Go) into .tools
+	@$(BIN)/python tools/go_tools.py
+
+.PHONY: upgrade
+upgrade: $(READY) ## move constraints.txt to the newest versions that pyproject.toml allows
+	@$(BIN)/python tools/upgrade.py
+
+.PHONY: clean
+clean: ## remove everything that make built; data folders stay
+	rm -rf $(VENV) $(VENV).lock .tools site dist
+	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ---- run ------------------------------------------------------------------------------------
+
+.PHONY: run
+run: $(READY) ## start everything, run the example, keep serving until Ctrl-C (ONCE=1: end after it)
+	@exec $(BIN)/penstock up --example checksum_tree $(if $(ONCE),--once)
+
+# ---- test -----------------------------------------------------------------------------------
+
+# `logical`, because `auto` counts cores and leaves half of a hyper-threaded machine idle.
+PYTEST := $(BIN)/pytest -n logical
+
+.PHONY: test
+test: $(READY) ## run every test except the benchmarks (ARGS='…' goes to pytest)
+	$(PYTEST) $(ARGS)
+
+.PHONY: test-fast
+test-fast: $(READY) ## run the tests that take two minutes together: rules, store, service
+	$(PYTEST) -m 'not slow' $(wildcard tests/unit tests/store tests/service) $(ARGS)
+
+.PHONY: bench
+bench: $(READY) ## measure throughput and latency on this machine
+	$(BIN)/python tests/bench/run.py $(ARGS)
+
+# ---- check ----------------------------------------------------------------------------------
+
+CONTRACT := proto/released/penstock.binpb
+
+.PHONY: check
+check: check-format check-lint check-types check-imports check-proto check-breaking ## run every check that is not a test
+check: check-generated check-docs
+
+.PHONY: check-format
+check-format: $(READY) ## ruff: layout (make format repairs it)
+	$(BIN)/ruff format --check
+
+.PHONY: check-lint
+check-lint: $(READY) ## ruff: rules
+	$(BIN)/ruff check
+
+.PHONY: check-types
+check-types: $(READY) ## mypy --strict
+	$(BIN)/mypy
+
+.PHONY: check-imports
+check-imports: $(READY) ## import-linter: which room may import which
+	$(BIN)/lint-imports
+
+.PHONY: check-proto
+check-proto: $(READY) ## buf: style and comments of the contract
+	$(BIN)/buf lint
+
+.PHONY: check-breaking
+check-breaking: $(READY) ## buf: nothing in the contract breaks a client of the last release
+	@test -f $(CONTRACT) || { \
+	  echo "penstock: $(CONTRACT) is missing: there is no released contract to compare with." \
+	    "If this is the first release, make it with \`make release-contract\`" >&2; exit 1; }
+	$(BIN)/buf breaking --against $(CONTRACT)
+
+.PHONY: check-generated
+check-generated: $(READY) ## generated code is what the contract generates
+	$(BIN)/python tools/generate.py --check
+
+# The theme prints news about its successor on every build; pyproject.toml says where we stand.
+export NO_MKDOCS_2_WARNING := 1
+
+.PHONY: check-docs
+check-docs: $(READY) ## the documentation site builds without a warning
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	  $(BIN)/mkdocs build --quiet --strict --site-dir "$$folder"
+
+# ---- write ----------------------------------------------------------------------------------
+
+.PHONY: gen
+gen: $(READY) ## generate the code of the contract (Go code where Go is installed)
+	$(BIN)/python tools/generate.py
+
+.PHONY: format
+format: $(READY) ## repair layout and the lint rules that have a safe repair
+	$(BIN)/ruff check --fix-only --exit-zero
+	$(BIN)/ruff format
+
+.PHONY: docs
+docs: $(READY) ## build the documentation into site/
+	$(BIN)/mkdocs build --strict
+
+.PHONY: release-contract
+release-contract: $(READY) ## keep the contract of this release, for check-breaking to compare with
+	@mkdir -p $(dir $(CONTRACT))
+	$(BIN)/buf build --output $(CONTRACT)

@@ -1,0 +1,1 @@
+"""What tests of every tier share: tools of the machine, launchers, clocks, collectors."""
