@@ -23,6 +23,12 @@ help: ## list the commands
 
 # ---- set up ---------------------------------------------------------------------------------
 
+# An environment holds absolute paths: when this folder was moved, or the Python that made it is
+# gone, it is made anew.
+ifneq ($(shell test -x $(BIN)/python && head -n 1 $(READY) 2>/dev/null),$(CURDIR))
+.PHONY: $(READY)
+endif
+
 .PHONY: venv
 venv: $(READY) ## make .venv and install everything into it (the other commands do this themselves)
 

@@ -88,12 +88,12 @@ def bring_up_to_date(venv: str) -> None:
 
 
 def fingerprint() -> str:
-    """Digest of everything that decides what gets installed, and where it was put."""
-    digest = hashlib.sha256(ROOT.encode())
+    """Where this folder is (the Makefile reads that line), and what decides what gets installed."""
+    digest = hashlib.sha256()
     for name in INPUTS:
         with open(os.path.join(ROOT, name), "rb") as file:
             digest.update(file.read())
-    return digest.hexdigest()
+    return f"{ROOT}\n{digest.hexdigest()}\n"
 
 
 def runs(venv: str) -> bool:
