@@ -81,7 +81,7 @@ CONTRACT := proto/released/penstock.binpb
 
 .PHONY: check
 check: check-format check-lint check-types check-imports check-proto check-breaking ## run every check that is not a test
-check: check-generated check-docs
+check: check-generated check-sizes check-docs
 
 .PHONY: check-format
 check-format: $(READY) ## ruff: layout (make format repairs it)
@@ -113,6 +113,10 @@ check-breaking: $(READY) ## buf: nothing in the contract breaks a client of the 
 .PHONY: check-generated
 check-generated: $(READY) ## generated code is what the contract generates
 	$(BIN)/python tools/generate.py --check
+
+.PHONY: check-sizes
+check-sizes: $(READY) ## functions and files stay small; prints the largest
+	@$(BIN)/python tools/sizes.py
 
 # The theme prints news about its successor on every build; pyproject.toml says where we stand.
 export NO_MKDOCS_2_WARNING := 1
