@@ -25,6 +25,7 @@ REMEDIES: Final = {
     "grpcurl": "`make tools` (needs Go)",
     "node": "install Node.js 20 or newer (Debian, Ubuntu: `apt-get install nodejs npm`)",
     "npm": "install Node.js 20 or newer (Debian, Ubuntu: `apt-get install nodejs npm`)",
+    "protoc": "`apt-get install protobuf-compiler` (Debian, Ubuntu)",
     "redis-server": "`apt-get install redis-server` (Debian, Ubuntu)",
     "valkey-server": "`apt-get install valkey-server` (Debian 13, Ubuntu 24.04 and newer)",
     "chromium": "`apt-get install chromium` (Debian)",
