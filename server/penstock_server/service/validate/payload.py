@@ -1,0 +1,39 @@
+"""Checks of payloads and results."""
+
+from penstock.v1.task_pb2 import Payload
+from penstock_server.service.validate.found import Found
+from penstock_server.service.validate.rules import MessageRules, anything, key, mapping, text
+from penstock_server.service.validate.values import json_value
+
+_RULES = MessageRules(
+    Payload,
+    {
+        "content_type": text(128),
+        "data": anything,  # its size is judged with the whole, against a limit that differs
+        "json": json_value,
+        "metadata": mapping(key(64), text(1_024), most=16),
+    },
+)
+
+
+def payload(value: Payload, path: str, found: Found) -> None:
+    """Takes payloads whose content is within `limits.payload_bytes`."""
+    _check(value, path, found, found.limits.payload_bytes)
+
+
+def result(value: Payload, path: str, found: Found) -> None:
+    """Takes payloads whose content is within `limits.result_bytes`."""
+    _check(value, path, found, found.limits.result_bytes)
+
+
+def _check(value: Payload, path: str, found: Found, limit: int) -> None:
+    # The whole is never smaller than its content, so the common case needs no look at the content.
+    if value.ByteSize() > limit and content_size(value) > limit:
+        found.add_oversize(path, content_size(value), limit)
+    else:
+        _RULES(value, path, found)
+
+
+def content_size(value: Payload) -> int:
+    """Gives the size of the content alone, in bytes, as limits count it."""
+    return value.json.ByteSize() if value.HasField("json") else len(value.data)
