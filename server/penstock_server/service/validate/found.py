@@ -28,56 +28,50 @@ class Oversize(NamedTuple):
 class Found:
     """What was found wrong so far. Field paths are relative to what is being checked."""
 
-    __slots__ = ("limits", "oversizes", "violations")
+    __slots__ = ("limits", "wrong")
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self.violations: list[Violation] = []
-        self.oversizes: list[Oversize] = []
-
-    def __bool__(self) -> bool:
-        return bool(self.violations or self.oversizes)
+        self.wrong: list[Violation | Oversize] = []
 
     @property
     def is_full(self) -> bool:
         """True once more violations would not be told anyway."""
-        return len(self.violations) >= MOST_VIOLATIONS
+        return len(self.wrong) >= MOST_VIOLATIONS
 
     def add(self, field: str, description: str) -> None:
         """Notes what is wrong with a field, and what is allowed."""
         if not self.is_full:
-            self.violations.append(Violation(field, description))
+            self.wrong.append(Violation(field, description))
 
     def add_oversize(self, field: str, size: int, limit: int) -> None:
         """Notes content that is larger than allowed."""
-        self.oversizes.append(Oversize(field, size, limit))
+        if not self.is_full:
+            self.wrong.append(Oversize(field, size, limit))
 
-    def error(self, *, prefix: str = "", most_bytes: int = REQUEST_BYTES) -> PenstockError | None:
-        """Gives the one error that says it all, as far as `most_bytes` of text allow; None if
-        nothing is wrong.
+    def error(self, *, prefix: str = "", most_bytes: int = REQUEST_BYTES) -> PenstockError:
+        """Makes one error of all that is wrong, as far as `most_bytes` of text allow.
 
         Content that is too large is TooLarge where nothing else is wrong, and one more violation
         otherwise.
         """
-        if not self:
-            return None
-        if not self.violations:
-            first = self.oversizes[0]
-            return TooLarge(field=prefix + first.field, size=first.size, limit=first.limit)
-        return FieldInvalid(_within(most_bytes, [*self._prefixed(prefix)]))
+        sizes = [one for one in self.wrong if isinstance(one, Oversize)]
+        if sizes and len(sizes) == len(self.wrong):
+            field, size, limit = sizes[0]
+            return TooLarge(field=prefix + field, size=size, limit=limit)
+        return FieldInvalid(_within(most_bytes, [_violation(prefix, one) for one in self.wrong]))
 
     def raise_if_any(self) -> None:
-        """Raises the error, if there is one."""
-        error = self.error()
-        if error is not None:
-            raise error
+        """Raises the error, if anything is wrong."""
+        if self.wrong:
+            raise self.error()
 
-    def _prefixed(self, prefix: str) -> list[Violation]:
-        sizes = [
-            Violation(field, f"has {size} bytes, at most {limit} are allowed")
-            for field, size, limit in self.oversizes
-        ]
-        return [Violation(prefix + v.field, v.description) for v in self.violations + sizes]
+
+def _violation(prefix: str, one: Violation | Oversize) -> Violation:
+    if isinstance(one, Oversize):
+        description = f"has {one.size} bytes, at most {one.limit} are allowed"
+        return Violation(prefix + one.field, description)
+    return Violation(prefix + one.field, one.description)
 
 
 def _within(most_bytes: int, violations: list[Violation]) -> list[Violation]:

@@ -1,5 +1,6 @@
 """Checks of names and identifiers."""
 
+import re
 from typing import Final
 
 from penstock_server.model.ids import is_task_id
@@ -9,11 +10,15 @@ from penstock_server.service.validate.rules import Check, key, mapping, name, sh
 NAMESPACE: Final = name(
     "[a-z][a-z0-9-]{0,63}", "1 to 64 characters of a-z 0-9 -, the first one a letter"
 )
+QUEUE_PATTERN: Final = "[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 QUEUE: Final = name(
-    "[A-Za-z0-9][A-Za-z0-9._-]{0,127}",
+    QUEUE_PATTERN,
     "1 to 128 characters of A-Z a-z 0-9 . _ -, the first one a letter or digit",
 )
 TASK_TYPE: Final = QUEUE
+fits_queue: Final = re.compile(QUEUE_PATTERN).fullmatch
+"""Tells names of queues and types from others, for checks that look at more than one field at
+once."""
 SESSION_ID: Final = name("[A-Za-z0-9._-]{1,64}", "1 to 64 characters of A-Z a-z 0-9 . _ -")
 REQUEST_ID: Final = name("[A-Za-z0-9._-]{1,64}", "at most 64 characters of A-Z a-z 0-9 . _ -")
 LABEL_KEY: Final = name(

@@ -27,6 +27,7 @@ from penstock_server.service.validate.rules import (
 )
 from penstock_server.service.validate.times import LONGEST, NOTHING, instant, span
 from penstock_server.service.validate.values import details
+from penstock_server.service.validate.wire import delimited, payload_of
 
 DEEPEST_CAUSE: Final = 8
 """Causes below a failure that are kept."""
@@ -35,6 +36,8 @@ MOST_LINES: Final = 1_000
 MOST_LINE_BYTES: Final = 256 << 10
 
 _LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+_A_DECADE: Final = 315_360_000
 
 _details = details(16 << 10)
 
@@ -112,7 +115,7 @@ def _lines_are_not_too_large(item: Any, prefix: str, found: Found) -> None:
             found.add_oversize(f"{prefix}log_lines", size, MOST_LINE_BYTES)
 
 
-report_item = MessageRules(
+_report_item = MessageRules(
     ReportItem,
     {
         "lease_token": names.LEASE_TOKEN,
@@ -144,3 +147,45 @@ report_item = MessageRules(
     required=["lease_token"],
     also=_lines_are_not_too_large,
 )
+
+
+def report_item(item: ReportItem, path: str, found: Found) -> None:
+    """Takes reports in bounds. Paths are relative to `path`.
+
+    Most reports are an accept, or a result of some bytes and usage, and nothing else: these are
+    told by their sizes, all others are looked at field by field.
+    """
+    length = len(item.lease_token)
+    if 0 < length < 0x80:
+        rest = item.ByteSize() - length - 2
+        if item.HasField("complete"):
+            if _is_plain_complete(item.complete, rest, found.limits.result_bytes):
+                return
+        elif rest == 2 and item.HasField("accept"):
+            return
+    _report_item(item, path, found)
+
+
+def _is_plain_complete(complete: CompleteReport, rest: int, most_bytes: int) -> bool:
+    """True if a result of some bytes and usage are all that is in the `rest` bytes of a report."""
+    size = len(complete.result.data)
+    inside = payload_of(size)
+    if rest == delimited(inside):
+        return size <= most_bytes
+    if size > most_bytes or not complete.HasField("usage"):
+        return False
+    usage = complete.usage
+    return rest == delimited(inside + delimited(usage.ByteSize())) and _is_plain_usage(usage)
+
+
+def _is_plain_usage(usage: Usage) -> bool:
+    wall, cpu = usage.wall_time, usage.cpu_time
+    return (
+        0 <= wall.nanos < 1_000_000_000
+        and 0 <= wall.seconds < _A_DECADE
+        and 0 <= cpu.nanos < 1_000_000_000
+        and 0 <= cpu.seconds < _A_DECADE
+        and usage.peak_memory_bytes >= 0
+        and usage.read_bytes >= 0
+        and usage.write_bytes >= 0
+    )

@@ -1,14 +1,14 @@
 """What every request has in common: checked whole, refused with one error; and batches, item by
 item."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from google.protobuf.message import Message
 
 from penstock_server.model.errors import PenstockError
 from penstock_server.service.validate.found import ITEM_BYTES, Found
 from penstock_server.service.validate.limits import Limits
-from penstock_server.service.validate.rules import MessageRules
+from penstock_server.service.validate.rules import Check, MessageRules
 
 
 def check(rules: MessageRules, request: Message, limits: Limits) -> None:
@@ -19,16 +19,14 @@ def check(rules: MessageRules, request: Message, limits: Limits) -> None:
 
 
 def check_items(
-    rules: MessageRules, items: Iterable[Message], limits: Limits
+    rules: Check, items: Sequence[Message], limits: Limits
 ) -> list[PenstockError | None]:
     """Gives what is wrong with each of `items`, None where nothing is."""
-    errors: list[PenstockError | None] = []
+    errors: list[PenstockError | None] = [None] * len(items)
     found = Found(limits)
     for index, item in enumerate(items):
         rules(item, "", found)
-        if found.violations or found.oversizes:
-            errors.append(found.error(prefix=f"items[{index}].", most_bytes=ITEM_BYTES))
+        if found.wrong:
+            errors[index] = found.error(prefix=f"items[{index}].", most_bytes=ITEM_BYTES)
             found = Found(limits)
-        else:
-            errors.append(None)
     return errors

@@ -6,6 +6,7 @@ from typing import Any
 from penstock.v1.task_pb2 import RetryPolicy, TaskSpec, Timeouts, TraceContext
 from penstock_server.service.validate import names
 from penstock_server.service.validate.found import Found
+from penstock_server.service.validate.names import fits_queue
 from penstock_server.service.validate.payload import payload
 from penstock_server.service.validate.rules import MessageRules, each, key, mapping, number, text
 from penstock_server.service.validate.times import (
@@ -18,6 +19,7 @@ from penstock_server.service.validate.times import (
     is_longer,
     span,
 )
+from penstock_server.service.validate.wire import payload_of
 
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -70,7 +72,7 @@ def _time_is_said_once(spec: Any, prefix: str, found: Found) -> None:
         found.add(f"{prefix}delay", "is set beside schedule_time, only one of them may be")
 
 
-task_spec = MessageRules(
+task_spec_rules = MessageRules(
     TaskSpec,
     {
         "task_type": names.TASK_TYPE,
@@ -96,3 +98,22 @@ task_spec = MessageRules(
     required=["task_type"],
     also=_time_is_said_once,
 )
+
+
+def task_spec(spec: TaskSpec, path: str, found: Found) -> None:
+    """Takes specs in bounds. Paths are relative to `path`."""
+    if not _is_plain(spec, found.limits.payload_bytes):
+        task_spec_rules(spec, path, found)
+
+
+def _is_plain(spec: TaskSpec, most_bytes: int) -> bool:
+    """True for what most tasks are: a type, a queue and some bytes, all in bounds, and nothing
+    else.
+
+    Names in bounds are ASCII, so their lengths are their sizes.
+    """
+    task_type, queue, size = spec.task_type, spec.queue, len(spec.payload.data)
+    if fits_queue(task_type) is None or (queue and fits_queue(queue) is None) or size > most_bytes:
+        return False
+    sizes = len(task_type) + 2 + (len(queue) + 2 if queue else 0)
+    return spec.ByteSize() == sizes + payload_of(size)

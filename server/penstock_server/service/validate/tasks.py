@@ -11,7 +11,7 @@ from penstock_server.service.validate.payload import result
 from penstock_server.service.validate.report import failure
 from penstock_server.service.validate.requests import check
 from penstock_server.service.validate.rules import MessageRules, anything, each, not_negative
-from penstock_server.service.validate.spec import grace, task_spec
+from penstock_server.service.validate.spec import grace, task_spec, task_spec_rules
 from penstock_server.service.validate.times import HOUR, NOTHING, span
 
 _ONE_TASK = {"namespace": names.NAMESPACE, "task_id": names.task_id}
@@ -56,7 +56,7 @@ _watch_tasks = MessageRules(
 )
 
 _update = UpdateRules(
-    task_spec,
+    task_spec_rules,
     ["labels", "owner", "display_name", "description", "priority", "schedule_time"],
     whole=False,
 )

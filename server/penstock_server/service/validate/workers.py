@@ -118,11 +118,10 @@ def report_executions(
 
 
 def _refuse_repeated_leases(items: Any, errors: list[PenstockError | None]) -> None:
-    tokens = [item.lease_token for item in items]
-    if len(set(tokens)) == len(tokens):
+    if len({item.lease_token for item in items}) == len(items):
         return
     first: dict[str, int] = {}
-    for index, token in enumerate(tokens):
+    for index, token in enumerate(item.lease_token for item in items):
         if first.setdefault(token, index) != index and errors[index] is None:
             why = f"is the lease of items[{first[token]}] already, one report of each is allowed"
             errors[index] = FieldInvalid([Violation(f"items[{index}].lease_token", why)])
