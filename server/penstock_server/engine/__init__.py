@@ -1,0 +1,1 @@
+"""The rules. Knows neither gRPC nor Redis, and never sleeps."""
