@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgpack
 from redis.asyncio import Redis
@@ -27,7 +27,7 @@ class RedisAccessKeys:
     async def all_keys(self) -> Sequence[AccessKey]:
         """Every key, revoked and expired ones too. Raises StoreUnavailable."""
         try:
-            records = await self._client.hgetall(HASH)
+            records = cast(dict[bytes, bytes], await self._client.hgetall(HASH))
         except RedisError as error:
             raise StoreUnavailable from error
         return [_decode(key_id.decode(), data) for key_id, data in records.items()]

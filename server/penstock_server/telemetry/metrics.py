@@ -1,0 +1,201 @@
+"""The numbers of one server process, and the Prometheus page that shows them.
+
+Labels are bounded by what operators name: namespace, queue, outcome, method. Never a task id, and
+never a task type, of which a client can make up as many as it likes.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Final, Self
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    start_http_server,
+)
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+_QUEUE: Final = ("namespace", "queue")
+_CALL_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0)
+_STORE_SECONDS: Final = (0.0002, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0)
+_WAIT_SECONDS: Final = (0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0, 600.0, 3600.0)
+_BATCH_ITEMS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+class Metrics:
+    """Every metric of a server process. `registry` is what the page shows."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or _process_registry()
+        r = self.registry
+        self.rpc_duration = Histogram(
+            "rpc_server_call_duration_seconds",
+            "Time from the arrival of a call to its end.",
+            ("rpc_method", "rpc_response_status_code"),
+            buckets=_CALL_SECONDS,
+            registry=r,
+        )
+        self.submitted = Counter(
+            "penstock_tasks_submitted",
+            "Tasks taken in; repeated submits do not count.",
+            _QUEUE,
+            registry=r,
+        )
+        self.leased = Counter(
+            "penstock_leases_made", "Leases handed to workers.", _QUEUE, registry=r
+        )
+        self.queue_wait = Histogram(
+            "penstock_queue_wait_seconds",
+            "Time that tasks were ready before they were leased.",
+            _QUEUE,
+            buckets=_WAIT_SECONDS,
+            registry=r,
+        )
+        self.executions_ended = Counter(
+            "penstock_executions_ended",
+            "Executions that ended, by outcome (succeeded, failed, timed_out, cancelled, crashed, "
+            "lost, released).",
+            (*_QUEUE, "outcome"),
+            registry=r,
+        )
+        self.tasks_ended = Counter(
+            "penstock_tasks_ended",
+            "Tasks that ended, by state (succeeded, failed, cancelled).",
+            (*_QUEUE, "state"),
+            registry=r,
+        )
+        self.retries_scheduled = Counter(
+            "penstock_retries_scheduled",
+            "Executions after which a retry was planned.",
+            _QUEUE,
+            registry=r,
+        )
+        self.leases_expired = Counter(
+            "penstock_leases_expired",
+            "Leases that ran out without a report.",
+            _QUEUE,
+            registry=r,
+        )
+        self.leases_refused = Counter(
+            "penstock_reports_refused", "Reports with a lease that was over.", registry=r
+        )
+        self.queue_tasks = Gauge(
+            "penstock_queue_tasks",
+            "Tasks of a queue by state (ready, scheduled, running, dead), as of the latest look.",
+            (*_QUEUE, "state"),
+            registry=r,
+        )
+        self.queue_oldest_age = Gauge(
+            "penstock_queue_oldest_ready_age_seconds",
+            "How long the first ready task of a queue has waited; 0 if none waits.",
+            _QUEUE,
+            registry=r,
+        )
+        self.queue_unserved = Gauge(
+            "penstock_queue_unserved",
+            "1 if tasks wait that no live worker serves.",
+            _QUEUE,
+            registry=r,
+        )
+        self.batch_items = Histogram(
+            "penstock_store_batch_items",
+            "Items that one store call carried, by verb.",
+            ("verb",),
+            buckets=_BATCH_ITEMS,
+            registry=r,
+        )
+        self.store_duration = Histogram(
+            "penstock_store_call_duration_seconds",
+            "Time of one store call, by verb.",
+            ("verb",),
+            buckets=_STORE_SECONDS,
+            registry=r,
+        )
+        self.store_up = Gauge("penstock_store_up", "1 while the store answers.", registry=r)
+        self.store_restarts = Counter(
+            "penstock_embedded_store_restarts",
+            "Restarts of an embedded store that died.",
+            registry=r,
+        )
+        self.duty_runs = Counter(
+            "penstock_duty_runs",
+            "Runs of a background duty, by result (ok, failed).",
+            ("duty", "result"),
+            registry=r,
+        )
+        self.duty_duration = Histogram(
+            "penstock_duty_duration_seconds",
+            "Time of one run of a duty.",
+            ("duty",),
+            buckets=_CALL_SECONDS,
+            registry=r,
+        )
+
+    def watch_gauge(
+        self, name: str, text: str, label: str, read: Callable[[], Mapping[str, float]]
+    ) -> None:
+        """Adds a gauge that is read when the page is shown, so that counting costs nothing."""
+        self.registry.register(_ReadGauge(name, text, label, read))
+
+
+class _ReadGauge(Collector):
+    def __init__(
+        self, name: str, text: str, label: str, read: Callable[[], Mapping[str, float]]
+    ) -> None:
+        self._name, self._text, self._label, self._read = name, text, label, read
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        family = GaugeMetricFamily(self._name, self._text, labels=(self._label,))
+        for value, number in self._read().items():
+            family.add_metric((value,), number)
+        yield family
+
+
+class MetricsPage:
+    """Serves the page over HTTP for as long as the `with` block runs.
+
+    It has a thread of its own, so it also answers while the event loop is busy. Entering raises
+    OSError if the port is taken.
+    """
+
+    def __init__(self, registry: CollectorRegistry, *, host: str, port: int) -> None:
+        self._registry = registry
+        self._host = host
+        self.port = port
+        """The port; after entering, the one that the system chose for 0."""
+
+    def __enter__(self) -> Self:
+        self._server, self._thread = start_http_server(
+            self.port, addr=self._host, registry=self._registry
+        )
+        self.port = self._server.server_port
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        _join(self._thread)
+
+
+def _join(thread: threading.Thread) -> None:
+    thread.join(timeout=5)
+
+
+def _process_registry() -> CollectorRegistry:
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    return registry
