@@ -1,0 +1,142 @@
+"""Gathers concurrent single submits into shared calls.
+
+A submit to an idle client leaves at once. While as many calls as allowed are under way, further
+submits wait and leave together with the next free one. Each keeps its own outcome.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections import deque
+from datetime import timedelta
+from typing import Final
+
+from penstock.bulk import MAX_BYTES, MAX_ITEMS
+from penstock.errors import DeadlineExceeded
+from penstock.submit import SubmitResult, new_request_id, send
+from penstock.transport import Transport
+from penstock.v1.task_service_pb2 import SubmitTasksItem, SubmitTasksRequest
+
+
+class _Waiting:
+    """One submit that has not been answered."""
+
+    __slots__ = ("deadline", "future", "item", "size")
+
+    def __init__(
+        self, item: SubmitTasksItem, deadline: float, future: asyncio.Future[SubmitResult]
+    ) -> None:
+        self.item = item
+        self.size = item.ByteSize()
+        self.deadline = deadline
+        self.future = future
+
+    def fail(self, error: BaseException) -> None:
+        """Answers with an error, unless the caller has gone."""
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+class Coalescer:
+    """The single submits of one client. `close` answers those that still wait."""
+
+    def __init__(self, transport: Transport, flights: int) -> None:
+        self._transport = transport
+        self._most_flights: Final = flights
+        self._waiting: deque[_Waiting] = deque()
+        self._flights: set[asyncio.Task[None]] = set()
+        self._launch_due = False
+
+    async def submit(self, item: SubmitTasksItem, timeout: timedelta) -> SubmitResult:
+        """Submits one item; raises its error if it is refused."""
+        if self._transport.closed:
+            raise self._transport.closed_error()
+        loop = asyncio.get_running_loop()
+        deadline = self._transport.clock() + timeout.total_seconds()
+        waiting = _Waiting(item, deadline, loop.create_future())
+        self._waiting.append(waiting)
+        self._launch_soon(loop)
+        result = await waiting.future
+        result.unwrap()
+        return result
+
+    async def close(self) -> None:
+        """Ends what is under way; its callers get ClientClosed."""
+        while self._waiting:
+            self._waiting.popleft().fail(self._transport.closed_error())
+        flights = list(self._flights)
+        for flight in flights:
+            flight.cancel()
+        await asyncio.gather(*flights, return_exceptions=True)
+
+    def _launch_soon(self, loop: asyncio.AbstractEventLoop) -> None:
+        # At the end of this turn of the loop: submits made in the same turn leave together.
+        if not self._launch_due:
+            self._launch_due = True
+            loop.call_soon(self._launch)
+
+    def _launch(self) -> None:
+        self._launch_due = False
+        while self._waiting and len(self._flights) < self._most_flights:
+            batch = self._take()
+            if batch:
+                flight = asyncio.create_task(self._fly(batch))
+                self._flights.add(flight)
+                flight.add_done_callback(self._landed)
+
+    def _landed(self, flight: asyncio.Task[None]) -> None:
+        self._flights.discard(flight)
+        self._launch()
+
+    def _take(self) -> list[_Waiting]:
+        """The next batch, in order; callers that have gone or run out of time are left out."""
+        batch: list[_Waiting] = []
+        size, now = 0, self._transport.clock()
+        while self._waiting and len(batch) < MAX_ITEMS:
+            waiting = self._waiting[0]
+            if batch and size + waiting.size > MAX_BYTES:
+                break
+            self._waiting.popleft()
+            if waiting.future.done():
+                continue
+            if waiting.deadline <= now:
+                waiting.fail(_never_sent())
+                continue
+            size += waiting.size
+            batch.append(waiting)
+        return batch
+
+    async def _fly(self, batch: list[_Waiting]) -> None:
+        try:
+            results = await send(self._transport, self._request(batch), self._time_left(batch))
+        except asyncio.CancelledError:
+            for waiting in batch:
+                waiting.fail(self._transport.closed_error())
+            raise
+        except Exception as error:
+            # Each caller gets an error of its own: a shared one would collect all their tracebacks.
+            for waiting in batch:
+                waiting.fail(copy.copy(error))
+            return
+        for waiting, result in zip(batch, results, strict=True):
+            if not waiting.future.done():
+                waiting.future.set_result(result)
+
+    def _request(self, batch: list[_Waiting]) -> SubmitTasksRequest:
+        return SubmitTasksRequest(
+            namespace=self._transport.options.namespace,
+            request_id=new_request_id(),
+            items=[waiting.item for waiting in batch],
+        )
+
+    def _time_left(self, batch: list[_Waiting]) -> timedelta:
+        latest = max(waiting.deadline for waiting in batch)
+        return timedelta(seconds=latest - self._transport.clock())
+
+
+def _never_sent() -> DeadlineExceeded:
+    return DeadlineExceeded(
+        "the submit's time was over before it could be sent: earlier ones of this client took too "
+        "long; is the server overloaded or out of reach?"
+    )
