@@ -144,4 +144,4 @@ docs: $(READY) ## build the documentation into site/
 .PHONY: release-contract
 release-contract: $(READY) ## keep the contract of this release, for check-breaking to compare with
 	@mkdir -p $(dir $(CONTRACT))
-	$(BIN)/buf build --output $(CONTRACT)
+	$(BIN)/buf build --exclude-source-info --output $(CONTRACT)
