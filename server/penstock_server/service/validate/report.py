@@ -115,7 +115,7 @@ def _lines_are_not_too_large(item: Any, prefix: str, found: Found) -> None:
             found.add_oversize(f"{prefix}log_lines", size, MOST_LINE_BYTES)
 
 
-_report_item = MessageRules(
+report_item_rules = MessageRules(
     ReportItem,
     {
         "lease_token": names.LEASE_TOKEN,
@@ -163,7 +163,7 @@ def report_item(item: ReportItem, path: str, found: Found) -> None:
                 return
         elif rest == 2 and item.HasField("accept"):
             return
-    _report_item(item, path, found)
+    report_item_rules(item, path, found)
 
 
 def _is_plain_complete(complete: CompleteReport, rest: int, most_bytes: int) -> bool:

@@ -1,0 +1,63 @@
+"""Page tokens: where a list goes on, opaque to clients.
+
+A token spells a version, the keyset values that the next page begins after, and a hash of what the
+page was asked with, so that a token of one list is refused by another one. It is no secret and
+proves nothing: what it names is checked against the caller's permissions like everything else.
+"""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Any, Final
+
+import msgpack
+
+from penstock_server.model.errors import PageTokenInvalid
+
+MOST_CHARACTERS: Final = 1_024
+MOST_VALUES: Final = 8
+
+_VERSION: Final = 1
+_HASH_BYTES: Final = 16
+
+PageValue = str | int
+
+
+def encode_page_token(values: Sequence[PageValue], arguments: Sequence[object]) -> str:
+    """Makes the token of the page that begins after `values`.
+
+    `arguments` are the method, the namespace, and every other field that chooses or orders what is
+    listed: numbers, texts, booleans, or lists of them. The page size may differ from page to page.
+    """
+    body = msgpack.packb([_VERSION, _hash(arguments), list(values)])
+    token = urlsafe_b64encode(body).decode().rstrip("=")
+    if len(token) > MOST_CHARACTERS:
+        raise ValueError(f"a page token of {len(token)} characters, most is {MOST_CHARACTERS}")
+    return token
+
+
+def decode_page_token(token: str, arguments: Sequence[object]) -> list[PageValue]:
+    """Gives the values that a token was made with; PageTokenInvalid unless it fits the
+    arguments."""
+    if len(token) > MOST_CHARACTERS or not token.isascii():
+        raise PageTokenInvalid
+    try:
+        parts = msgpack.unpackb(urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+    except ValueError as error:  # whatever is wrong with it: base64, msgpack or UTF-8
+        raise PageTokenInvalid from error
+    # Spelled anew it is the same token only if version, hash and form are what they must be.
+    if not _holds_values(parts) or encode_page_token(parts[2], arguments) != token:
+        raise PageTokenInvalid
+    values: list[PageValue] = parts[2]
+    return values
+
+
+def _holds_values(parts: Any) -> bool:
+    if not isinstance(parts, list) or len(parts) != 3 or not isinstance(parts[2], list):
+        return False
+    values = parts[2]
+    return len(values) <= MOST_VALUES and all(type(value) in (str, int) for value in values)
+
+
+def _hash(arguments: Sequence[object]) -> bytes:
+    return blake2b(msgpack.packb(list(arguments)), digest_size=_HASH_BYTES).digest()

@@ -1,0 +1,71 @@
+"""Calls the server's validators by the name of a method, as tests of all of them do."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from penstock.v1 import (
+    namespace_service_pb2,
+    queue_service_pb2,
+    task_service_pb2,
+    worker_service_pb2,
+)
+from penstock_server.model.errors import PenstockError
+from penstock_server.service import validate
+
+_MODULES: Final = (
+    task_service_pb2,
+    worker_service_pb2,
+    queue_service_pb2,
+    namespace_service_pb2,
+)
+
+#: Every method of the contract, by name.
+METHODS: Final[dict[str, Any]] = {
+    method.name: method
+    for module in _MODULES
+    for service in module.DESCRIPTOR.services_by_name.values()
+    for method in service.methods
+}
+
+
+def request_type(method: str) -> type[Message]:
+    """Class of the requests of a method."""
+    return GetMessageClass(METHODS[method].input_type)
+
+
+def snake_case(method: str) -> str:
+    """Name of a method as Python functions are named: `SubmitTask` → `submit_task`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", method).lower()
+
+
+def answer_of(
+    method: str, request: Message, limits: validate.Limits | None = None
+) -> PenstockError | list[PenstockError | None] | None:
+    """What a validator makes of a request: the refusal, or the answers item by item, or nothing."""
+    validator = getattr(validate, snake_case(method))
+    try:
+        answer: list[PenstockError | None] | None = validator(request, limits or validate.Limits())
+    except PenstockError as error:
+        return error
+    return answer
+
+
+def refusal_of(
+    method: str, request: Message, limits: validate.Limits | None = None
+) -> PenstockError | None:
+    """Why a validator refuses a request or its first wrong item; nothing if it takes all of it."""
+    answer = answer_of(method, request, limits)
+    if isinstance(answer, list):
+        return next((error for error in answer if error is not None), None)
+    return answer
+
+
+def wrong_fields(method: str, request: Message, limits: validate.Limits | None = None) -> list[str]:
+    """Fields that a validator finds wrong, in the order in which it names them."""
+    refusal = refusal_of(method, request, limits)
+    return [] if refusal is None else [violation.field for violation in refusal.violations]
