@@ -46,7 +46,7 @@ def settings_table() -> list[SettingRow]:
         SettingRow(
             key=key,
             variable=variable_of(key),
-            default=_shown(key, field.default),
+            default=shown_value(key, field.default),
             bounds=_bounds(key, field),
             meaning=field.description or "",
         )
@@ -63,7 +63,8 @@ def configuration_page() -> str:
     return "".join(lines)
 
 
-def _shown(key: str, value: Any) -> str:
+def shown_value(key: str, value: Any) -> str:
+    """The value of a setting as one would write it; a password in it is not shown."""
     if value is None:
         return "off" if key == "metrics" else "unset"
     if value == ():
@@ -83,9 +84,9 @@ def _bounds(key: str, field: FieldInfo) -> str:
     if low is None:
         return ""
     return (
-        f"{_shown(key, low)} to {_shown(key, high)}"
+        f"{shown_value(key, low)} to {_shown(key, high)}"
         if high is not None
-        else f"at least {_shown(key, low)}"
+        else f"at least {shown_value(key, low)}"
     )
 
 
