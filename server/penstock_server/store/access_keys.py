@@ -1,43 +1,38 @@
 """API keys in the store: one hash in partition 0, key id → msgpack of the record."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import msgpack
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from penstock_server.model.access import AccessKey, Role
-from penstock_server.model.errors import StoreUnavailable
+from penstock_server.store.connection import Connection
 from penstock_server.store.keys import key as spell
 
 HASH: Final = spell(0, "access_keys")
 
 
 class RedisAccessKeys:
-    """Keeps API keys. Every write is one command, so writers cannot tear each other's records.
+    """Keeps API keys. Every write is one command, so writers cannot tear each other's records."""
 
-    `client` must answer with bytes.
-    """
-
-    def __init__(self, client: Redis) -> None:
-        self._client = client
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
 
     async def all_keys(self) -> Sequence[AccessKey]:
         """Every key, revoked and expired ones too. Raises StoreUnavailable."""
-        try:
-            records = cast(dict[bytes, bytes], await self._client.hgetall(HASH))
-        except RedisError as error:
-            raise StoreUnavailable from error
-        return [_decode(key_id.decode(), data) for key_id, data in records.items()]
+        answer = await self._connection.read("HGETALL", HASH)
+        pairs = answer.items() if isinstance(answer, dict) else _pairs(answer)
+        return [_decode(key_id.decode(), data) for key_id, data in pairs]
 
     async def put_key(self, key: AccessKey) -> None:
         """Keeps a key; one with the same id is replaced. Raises StoreUnavailable."""
-        try:
-            await self._client.hset(HASH, key.key_id, _encode(key))
-        except RedisError as error:
-            raise StoreUnavailable from error
+        await self._connection.write("HSET", HASH, key.key_id, _encode(key))
+
+
+def _pairs(flat: Sequence[bytes]) -> Iterable[tuple[bytes, bytes]]:
+    """The fields and values of a hash that came as one flat list."""
+    return zip(flat[::2], flat[1::2], strict=True)
 
 
 def _encode(key: AccessKey) -> bytes:

@@ -1,0 +1,49 @@
+"""Lease tokens: the proof of a lease, as workers carry it.
+
+A token spells version, partition, task id, fence and 128 random bits from the server's secure generator, as base64url.
+The store compares fence and random bits whole. Tokens are secrets: they are never logged.
+"""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as Base64Error
+from struct import Struct
+from typing import Final, NamedTuple
+
+from .ids import is_task_id, partition_of
+
+RANDOM_BYTES: Final = 16
+_VERSION: Final = 1
+_FORM: Final = Struct(">B26sQ16s")
+_LENGTH: Final = 68
+
+
+class LeaseToken(NamedTuple):
+    """What a lease token says."""
+
+    task_id: str
+    fence: int
+    random: bytes
+
+    @property
+    def partition(self) -> int:
+        """The partition of the leased task."""
+        return partition_of(self.task_id)
+
+
+def encode_lease_token(task_id: str, fence: int, random: bytes) -> str:
+    """Spells a token for the wire."""
+    return urlsafe_b64encode(_FORM.pack(_VERSION, task_id.encode(), fence, random)).decode()
+
+
+def decode_lease_token(text: str) -> LeaseToken | None:
+    """Reads a token from the wire; None if it is not one."""
+    if len(text) != _LENGTH:
+        return None
+    try:
+        version, task_id, fence, random = _FORM.unpack(urlsafe_b64decode(text))
+        task_id = task_id.decode()
+    except (Base64Error, ValueError):
+        return None
+    if version != _VERSION or not is_task_id(task_id):
+        return None
+    return LeaseToken(task_id, fence, random)

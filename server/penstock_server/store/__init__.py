@@ -1,0 +1,1 @@
+"""The only room that knows Redis: keys, scripts, batchers, and what they answer as records."""

@@ -1,0 +1,127 @@
+"""Connections to Redis or Valkey: which clients there are, how scripts are called, and what their errors mean here.
+
+Three clients, because they must fail differently: mutations are never repeated blindly, reads may be, and blocking reads wait
+longer than any socket timeout.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgpack
+from redis import exceptions
+from redis.asyncio import Redis, RedisCluster
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff, NoBackoff
+
+from ..model.errors import PenstockError, StoreFull, StoreUnavailable
+from . import keys
+from .script_library import Script
+
+_UNREACHABLE: Final = (
+    exceptions.ConnectionError,
+    exceptions.TimeoutError,
+    exceptions.BusyLoadingError,
+    exceptions.ReadOnlyError,
+    exceptions.MasterDownError,
+    exceptions.ClusterDownError,
+    exceptions.TryAgainError,
+    OSError,
+)
+_REFUSALS: Final = ("MISCONF", "NOREPLICAS", "UNBLOCKED", "MASTERDOWN")
+"""First words of answers with which a store says that it cannot write now."""
+
+_COMMAND_TIMEOUT: Final = 10.0
+_CONNECT_TIMEOUT: Final = 3.0
+
+AnyRedis = Redis | RedisCluster
+
+
+def translate(error: Exception) -> PenstockError | None:
+    """What an error of the client means for a caller; None if it is a fault of ours."""
+    if isinstance(error, exceptions.OutOfMemoryError):
+        return StoreFull()
+    if isinstance(error, _UNREACHABLE) or str(error).split(" ", 1)[0] in _REFUSALS:
+        return StoreUnavailable()
+    return None
+
+
+class Connection:
+    """The clients of one process, and calls of scripts through them."""
+
+    def __init__(self, url: str, *, clock: Callable[[], str] | None = None) -> None:
+        self._url = url
+        self._clock = clock
+        self.mutations: AnyRedis
+        self.reads: AnyRedis
+        self.blocking: AnyRedis
+
+    async def open(self) -> None:
+        """Connects. Raises `StoreUnavailable` when the store does not answer."""
+        once = Retry(NoBackoff(), 0)
+        patient = Retry(ExponentialBackoff(cap=0.5, base=0.02), 3)
+        self.reads = Redis.from_url(self._url, retry=patient, **_timeouts(_COMMAND_TIMEOUT))
+        try:
+            info = await self.reads.info("cluster")
+        except Exception as error:
+            raise translate(error) or error from error
+        several = bool(info.get("cluster_enabled")) and await self._has_several_nodes()
+        make = RedisCluster.from_url if several else Redis.from_url
+        if several:
+            await self.reads.aclose()
+            self.reads = make(self._url, retry=patient, **_timeouts(_COMMAND_TIMEOUT))
+        self.mutations = make(self._url, retry=once, **_timeouts(_COMMAND_TIMEOUT))
+        self.blocking = make(self._url, retry=once, **_timeouts(None))
+
+    async def _has_several_nodes(self) -> bool:
+        nodes = await self.reads.execute_command("CLUSTER", "NODES")
+        return len(nodes) > 1
+
+    async def close(self) -> None:
+        """Closes every connection."""
+        for client in (self.blocking, self.mutations, self.reads):
+            await client.aclose()
+
+    async def run(self, script: Script, partition: int, value: object) -> Any:
+        """Calls a script on a partition and gives its answer, strings as bytes.
+
+        Raises `StoreUnavailable` or `StoreFull`; then the call may or may not have taken effect.
+        """
+        client = self.reads if script.reads_only else self.mutations
+        now = self._clock() if self._clock else ""
+        arguments = (1, keys.tag(partition), now, msgpack.packb(value, use_bin_type=False))
+        try:
+            try:
+                answer = await client.execute_command("EVALSHA", script.sha, *arguments)
+            except exceptions.NoScriptError:
+                # After a restart or a SCRIPT FLUSH. EVAL stores the script again, on the node that needs it.
+                answer = await client.execute_command("EVAL", script.source, *arguments)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            raise translate(error) or error from error
+        return msgpack.unpackb(answer, raw=True, strict_map_key=False)
+
+    async def read(self, *command: Any) -> Any:
+        """Runs a reading command; repeated by the client when the connection breaks."""
+        return await self._command(self.reads, *command)
+
+    async def write(self, *command: Any) -> Any:
+        """Runs a writing command, once."""
+        return await self._command(self.mutations, *command)
+
+    async def block(self, *command: Any) -> Any:
+        """Runs a command that may wait for long."""
+        return await self._command(self.blocking, *command)
+
+    async def _command(self, client: AnyRedis, *command: Any) -> Any:
+        try:
+            return await client.execute_command(*command)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            raise translate(error) or error from error
+
+
+def _timeouts(command: float | None) -> dict[str, Any]:
+    return {"socket_timeout": command, "socket_connect_timeout": _CONNECT_TIMEOUT, "protocol": 2}

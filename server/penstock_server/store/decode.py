@@ -1,0 +1,143 @@
+"""What the store answers, as records."""
+
+from typing import Any, Final
+
+import msgpack
+
+from ..model.lifecycle import CancelReason, EventKind, Outcome, TaskState
+from ..model.ids import partition_of
+from ..model.lease_token import encode_lease_token
+from ..model.records import Directive, EventRecord, ExecutionRecord, TaskRecord
+from .policy import creator_of, spec_of
+
+_TEXTS: Final = frozenset((b"q", b"y", b"w", b"g"))
+_OPAQUE: Final = frozenset((b"t", b"wt", b"ik", b"lb"))
+_OUTCOMES: Final = {int(outcome): outcome for outcome in Outcome}
+_REASONS: Final = {int(reason): reason for reason in CancelReason}
+
+
+def execution(packed: bytes) -> ExecutionRecord:
+    """An ended execution as the scripts keep it."""
+    number, outcome, start, end, session, attempt, fence, report, note = msgpack.unpackb(packed, raw=True)[:9]
+    return ExecutionRecord(
+        number=number,
+        outcome=_OUTCOMES.get(outcome),
+        start_ms=int(start),
+        end_ms=int(end),
+        session_id=session.decode(),
+        worker_name="",
+        attempt=attempt,
+        fence=int(fence),
+        report=report,
+        note=note.decode(),
+    )
+
+
+def running_execution(task: TaskRecord, fence: int) -> ExecutionRecord:
+    """The execution that runs, which only the task itself tells of yet."""
+    return ExecutionRecord(
+        number=task.executions,
+        outcome=None,
+        start_ms=task.start_ms,
+        end_ms=0,
+        session_id=task.session_id,
+        worker_name="",
+        attempt=task.attempt + 1,
+        fence=fence,
+    )
+
+
+def fields_of(flat: list[bytes]) -> dict[bytes, Any]:
+    """The task hash with its numbers as numbers."""
+    fields: dict[bytes, Any] = {}
+    for name, value in zip(flat[::2], flat[1::2], strict=True):
+        if name in _TEXTS:
+            fields[name] = value.decode()
+        elif name not in _OPAQUE:
+            fields[name] = int(value)
+    return fields
+
+
+def task(namespace: str, task_id: str, answer: list[Any], now_ms: int) -> TaskRecord | None:
+    """A task as `read` answers it; None if there is none."""
+    if not answer:
+        return None
+    flat, stored, last, progress, expiry = answer
+    fields = fields_of(flat)
+    get = fields.get
+    state = TaskState(fields[b"s"])
+    created = fields[b"c"]
+    running = state is TaskState.RUNNING
+    return TaskRecord(
+        namespace=namespace,
+        task_id=task_id,
+        state=state,
+        queue=fields[b"q"],
+        task_type=fields[b"y"],
+        sequence=fields[b"sq"],
+        create_ms=created,
+        update_ms=max(created, get(b"u", 0), get(b"b", 0), get(b"hs", 0), get(b"e", 0)),
+        due_ms=get(b"d", created),
+        start_ms=get(b"b", 0),
+        end_ms=get(b"e", 0) if state.ended else 0,
+        delete_ms=get(b"z", 0) if state.ended else 0,
+        expire_ms=int(float(expiry)) if running and expiry else 0,
+        attempt=get(b"a", 0),
+        executions=get(b"x", 0),
+        crashes=get(b"k", 0),
+        releases=get(b"r", 0),
+        cancel_requested=b"cq" in fields or get(b"cr") == CancelReason.REQUESTED,
+        cancel_reason=_REASONS.get(get(b"cr", 0)) if state is TaskState.CANCELLED else None,
+        session_id=get(b"w", "") if running else "",
+        creator=creator_of(stored) if stored else "",
+        spec=spec_of(stored) if stored else None,
+        progress=_progress(progress) if progress else None,
+        last_execution=execution(last) if last else None,
+        fence=get(b"f", 0),
+        now_ms=now_ms,
+    )
+
+
+def _progress(packed: bytes) -> tuple[int, bytes]:
+    at, progress = msgpack.unpackb(packed, raw=True)
+    return int(at), progress
+
+
+def events(packed: bytes) -> list[EventRecord]:
+    """One entry of an event stream."""
+    _version, time_ms, groups = msgpack.unpackb(packed, raw=True)[:3]
+    records: list[EventRecord] = []
+    for namespace, queue, task_type, changes in groups:
+        names = (namespace.decode(), queue.decode(), task_type.decode(), int(time_ms))
+        records.extend(_event(names, change) for change in changes)
+    return records
+
+
+def _event(names: tuple[str, str, str, int], change: list[Any]) -> EventRecord:
+    count = len(change)
+    return EventRecord(
+        *names,
+        task_id=change[0].decode(),
+        kind=EventKind(change[1]),
+        sequence=int(change[2]),
+        state=TaskState(change[3]),
+        execution=change[4] if count > 4 else 0,
+        outcome=_OUTCOMES.get(change[5]) if count > 5 else None,
+        attempt=change[6] if count > 6 else 0,
+        cancel_reason=_REASONS.get(change[7]) if count > 7 else None,
+        due_ms=int(change[8]) if count > 8 else 0,
+        session_id=change[9].decode() if count > 9 else "",
+        extra=change[10] if count > 10 else b"",
+    )
+
+
+def directive(packed: bytes) -> Directive:
+    """A directive as the scripts keep it."""
+    kind, directive_id, task_id, fence, random, deadline_ms, reason = msgpack.unpackb(packed, raw=True)[:7]
+    token = encode_lease_token(task_id.decode(), int(fence), random) if task_id else ""
+    return Directive(directive_id.decode(), kind.decode(), token, int(deadline_ms), reason.decode())
+
+
+def home_of(task_id: str, partitions: int) -> int:
+    """The partition of a task. An id from elsewhere may name one that does not exist here; it is then simply not found."""
+    return partition_of(task_id) % partitions

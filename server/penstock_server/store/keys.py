@@ -1,0 +1,174 @@
+"""Every key of the store, spelled once, for Python and for the scripts.
+
+A key is `{p<n>}:<kind>:…`: all keys of a partition share the hash tag `{p<n>}`, so one script may touch any of them.
+Parts come from bounded alphabets without `:`, except the last part where it says so.
+
+Times are milliseconds by the store's clock. `QUEUE` below stands for `<namespace>:<queue>`.
+"""
+
+from typing import Final
+
+TEMPLATES: Final = {
+    # ---- a task -----------------------------------------------------------------------------
+    # string: two bytes of header length, header (msgpack, see policy.py), spec as the service wrote it.
+    # Goes when the full record goes.
+    "spec": "spec:{namespace}:{id}",
+    # hash of small fields (TASK_FIELDS). Outlives the spec as the stub of an ended task.
+    "task": "task:{namespace}:{id}",
+    # list of ended executions (msgpack), oldest first, the latest ones only. Goes with the spec.
+    "executions": "executions:{namespace}:{id}",
+    # string: when progress was reported, and what (msgpack). Goes with the spec.
+    "progress": "progress:{namespace}:{id}",
+    # stream of log lines, id `<execution>-<number>`. Goes with the spec.
+    "logs": "logs:{namespace}:{id}",
+    # ---- a queue ----------------------------------------------------------------------------
+    # hash (QUEUE_FIELDS). Never goes by itself.
+    "queue": "queue:{namespace}:{queue}",
+    # sorted set, all scores 0, of the namespace's queues in this partition.
+    "queues": "queues:{namespace}",
+    # hash: task type → how many are ready. One for each purge epoch.
+    "types": "types:{namespace}:{queue}:{epoch}",
+    # sorted set: fairness key → virtual time. One for each epoch and type.
+    "groups": "groups:{namespace}:{queue}:{epoch}:{type}",
+    # sorted set: task id → (9 - priority) * 1e13 + time it became ready. The fairness key may hold `:`.
+    "ready": "ready:{namespace}:{queue}:{epoch}:{type}:{group}",
+    # sorted set: id of a SCHEDULED task → when it is due.
+    "due": "due:{namespace}:{queue}:{epoch}",
+    # sorted set: id of a READY task with a timeout → when it expires.
+    "expiring": "expiring:{namespace}:{queue}:{epoch}",
+    # sorted set: task id → when its lease, or a timeout of its execution, runs out.
+    "leases": "leases:{namespace}:{queue}",
+    # sorted set: task id → when it became a dead letter.
+    "dead": "dead:{namespace}:{queue}",
+    # set: ids of servers with a poll that waits for the queue.
+    "waiters": "waiters:{namespace}:{queue}",
+    # ---- a partition ------------------------------------------------------------------------
+    # sorted set: QUEUE → no later than the first score of its `due` and `expiring` sets.
+    "due_queues": "due_queues",
+    # sorted set: QUEUE → no later than the first score of its `leases` set.
+    "lease_queues": "lease_queues",
+    # sorted set: `<namespace>:<id>` of full records of ended tasks → when they may go.
+    "ended": "ended",
+    # list: QUEUE and epoch, as `<namespace>:<queue>:<epoch>`, whose tasks are to be cancelled as purged.
+    "purges": "purges",
+    # hash: `<namespace>:n` → tasks that have not ended, `<namespace>:b` → bytes of their specs.
+    "backlog": "backlog",
+    # stream of events: field n is a contiguous counter, d is msgpack (see events.py).
+    "events": "events",
+    # string: the counter of the latest event entry.
+    "event_count": "event_count",
+    # hash: when the reaper of the partition last ran, and until when it takes nothing away.
+    "reaper": "reaper",
+    # string: id of the server that does a duty, for a short time.
+    "duty": "duty:{name}",
+    # ---- repeated calls ---------------------------------------------------------------------
+    # string: first task id of the call. Lives for the request window.
+    "request": "request:{namespace}:{request}",
+    # string: spec hash and task id. Lives for the window of the idempotency key. The key may hold `:`.
+    "idempotency": "idempotency:{namespace}:{queue}:{key}",
+    # ---- worker sessions --------------------------------------------------------------------
+    # hash: latest poll number and when the session polled or reported in this partition. Lives for an hour.
+    "poll": "poll:{namespace}:{session}",
+    # hash: directive id → msgpack (see directives.py). Lives for two hours.
+    "directives": "directives:{namespace}:{session}",
+    # hash: what a session says of itself. Partition 0. Lives for ten minutes after the latest poll.
+    "session": "session:{namespace}:{session}",
+    # sorted set: session id → when it was last seen. Partition 0.
+    "sessions": "sessions:{namespace}",
+    # ---- the installation, partition 0 ------------------------------------------------------
+    # hash: partitions, layout, compatible range, history id. Written once.
+    "meta": "meta",
+    # hash: namespace → msgpack of its record.
+    "namespaces": "namespaces",
+    # hash: key id → msgpack of an API key's record; the secret only as its SHA-256.
+    "access_keys": "access_keys",
+}
+
+TASK_FIELDS: Final = {
+    "s": "state, as in the contract",
+    "q": "queue",
+    "y": "task type",
+    "g": "fairness key; absent when empty",
+    "p": "priority; absent when 5",
+    "c": "when it was taken in",
+    "u": "when it last changed; absent means as c",
+    "d": "when it is or was due; absent means as c",
+    "sq": "sequence: number of changes",
+    "a": "attempts that counted",
+    "a0": "attempts before the latest retry by an operator",
+    "x": "executions started",
+    "k": "crashes",
+    "k0": "crashes before the latest retry by an operator",
+    "r": "releases in a row",
+    "f": "fence of the latest lease",
+    "t": "random bits of the latest lease token; absent once the lease was revoked or lost",
+    "w": "session of the latest lease",
+    "b": "when the latest execution was leased",
+    "ac": "number of the latest execution that was accepted",
+    "o": "outcome of the latest ended execution",
+    "e": "when it ended",
+    "z": "when the full record may go",
+    "n": "size of the spec, bytes",
+    "cr": "cancel reason",
+    "cq": "when a requested cancel revokes the lease",
+    "wt": "servers that wait for its end or its logs, separated by commas",
+    "ll": "number of the last log line of the latest execution",
+    "lb": "bytes of log lines of the latest execution",
+    "L": "term of its leases; absent means the server's",
+    "to": "longest time of one execution",
+    "hb": "longest silence of the handler",
+    "hs": "when the handler was last heard of",
+    "ts": "longest wait for a worker",
+    "tt": "when it expires, whatever happens",
+    "rt": "how long its full record stays once it has ended; absent means the server's",
+    "ik": "its idempotency key; absent when it has none",
+    "iw": "when its idempotency key may be forgotten, once it has ended",
+}
+"""Fields of the task hash. Short names: the hash stays small enough for the compact encoding. Spans and times in milliseconds."""
+
+QUEUE_FIELDS: Final = {
+    "e": "purge epoch, from 0",
+    "c": "when it first existed",
+    "pz": "why it is paused; absent when it is not",
+    "vt": "virtual time of the latest lease",
+    "cf": "config as the service wrote it",
+    "v": "version of the config",
+}
+"""Fields of the queue hash."""
+
+
+def tag(partition: int) -> str:
+    """The hash tag that all keys of the partition begin with; the one key that scripts declare."""
+    return f"{{p{partition}}}"
+
+
+def key(partition: int, kind: str, **parts: object) -> str:
+    """Spells a key for Python. Scripts get the same templates through `lua_source`."""
+    return f"{tag(partition)}:{TEMPLATES[kind].format(**parts)}"
+
+
+def server_channel(server_id: str) -> str:
+    """Pub/sub channel on which scripts tell one server what it waits for. A hint: nothing rests on it."""
+    return f"penstock:server:{server_id}"
+
+
+DIRECTIVE_CHANNEL: Final = "penstock:directives"
+"""Pub/sub channel on which scripts tell all servers that a session has a new directive."""
+
+
+def lua_source(kinds: list[str]) -> str:
+    """The templates as Lua functions, for the kinds that a script uses: `key_ready(namespace, queue, …)`."""
+    return "\n".join(_lua_function(kind) for kind in kinds)
+
+
+def _lua_function(kind: str) -> str:
+    pieces: list[str] = []
+    names: list[str] = []
+    for part in TEMPLATES[kind].replace("}", "{").split("{"):
+        if part.isidentifier() and f"{{{part}}}" in TEMPLATES[kind]:
+            names.append(part)
+            pieces.append(part)
+        elif part:
+            pieces.append(f"'{part}'")
+    pieces[0] = f"P .. ':{pieces[0][1:]}"
+    return f"local function key_{kind}({', '.join(names)}) return {' .. '.join(pieces)} end"

@@ -1,0 +1,69 @@
+"""One batcher for each verb and partition, made when it is first needed."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from zlib import crc32
+
+from .batcher import Batcher
+from .connection import Connection
+from .script_library import Script
+
+
+class Lanes:
+    """Calls scripts, batched by verb and partition or by themselves."""
+
+    def __init__(self, connection: Connection, scripts: dict[str, Script], partitions: int) -> None:
+        self.connection = connection
+        self.partitions = partitions
+        self._scripts = scripts
+        self._batchers: dict[tuple[str, int], Batcher[Any, Any]] = {}
+
+    def home(self, namespace: str, queue: str) -> int:
+        """The partition that a queue lives in. Never changes: stored keys rest on it."""
+        return crc32(f"{namespace}:{queue}".encode()) % self.partitions if self.partitions > 1 else 0
+
+    async def run(self, verb: str, partition: int, value: object) -> Any:
+        """Calls a script by itself."""
+        return await self.connection.run(self._scripts[verb], partition, value)
+
+    async def batch(
+        self,
+        verb: str,
+        partition: int,
+        items: Sequence[Any],
+        *,
+        size: int = 0,
+        weight: int | None = None,
+        wrap: Callable[[list[Any]], object] | None = None,
+        unwrap: Callable[[Any], list[Any]] | None = None,
+    ) -> list[Any]:
+        """Calls a script together with other callers' items; gives one answer for each item.
+
+        `wrap` makes the script's input of the items, `unwrap` the answers of its output.
+        """
+        batcher = self._batchers.get((verb, partition))
+        if batcher is None:
+            batcher = self._make(verb, partition, wrap, unwrap)
+        return await batcher.call(items, size=size, weight=weight)
+
+    def _make(
+        self,
+        verb: str,
+        partition: int,
+        wrap: Callable[[list[Any]], object] | None,
+        unwrap: Callable[[Any], list[Any]] | None,
+    ) -> Batcher[Any, Any]:
+        script, run = self._scripts[verb], self.connection.run
+
+        async def send(items: list[Any]) -> list[Any]:
+            answer = await run(script, partition, wrap(items) if wrap else items)
+            answers: list[Any] = unwrap(answer) if unwrap else answer
+            return answers
+
+        self._batchers[verb, partition] = batcher = Batcher(send)
+        return batcher
+
+    async def drain(self) -> None:
+        """Waits until every batch has been answered."""
+        for batcher in list(self._batchers.values()):
+            await batcher.drain()

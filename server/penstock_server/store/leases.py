@@ -1,0 +1,226 @@
+"""Leases in the store: make, renew, end, give back, take away; and the log lines that come with them."""
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from ..model.lease_token import RANDOM_BYTES, LeaseToken
+from ..model.lifecycle import Outcome, ReleaseReason
+from ..model.records import Directive, LeaseRecord
+from . import decode
+from .lanes import Lanes
+from .policy import spec_of
+
+
+class PollOffer(NamedTuple):
+    """What one waiting poll brings into a lease call."""
+
+    session_id: str
+    poll_seq: int
+    slots: int
+    most_bytes: int
+    task_types: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class PollAnswer:
+    """What one poll got from a lease call."""
+
+    leases: list[LeaseRecord]
+    directives: list[Directive]
+    superseded: bool
+
+
+class FailureReport(NamedTuple):
+    """An execution that did not succeed, as its worker reports it."""
+
+    outcome: Outcome
+    retryable: bool
+    kind: str
+    report: bytes
+    summary: str
+
+
+class Renewal(NamedTuple):
+    """The answer to a renewal."""
+
+    term_ms: int
+    cancel_requested: bool
+
+
+class Reaped(NamedTuple):
+    """One execution that the reaper ended."""
+
+    namespace: str
+    queue: str
+    outcome: Outcome
+
+
+class LeaseStore:
+    """The verbs on leases. Answers False or None where a lease is lost."""
+
+    def __init__(
+        self,
+        lanes: Lanes,
+        *,
+        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+        random_share: Callable[[], float],
+    ) -> None:
+        self._lanes = lanes
+        self._random_bytes = random_bytes
+        self._random_share = random_share
+
+    async def lease(
+        self, namespace: str, queue: str, server_id: str, offers: Sequence[PollOffer]
+    ) -> tuple[int, list[PollAnswer]]:
+        """Hands ready tasks of a queue to polls, in their order. Gives the store's clock and an answer for each poll.
+
+        If a poll stays unfilled, `server_id` is told when there is more.
+        """
+        type_lists: dict[tuple[str, ...], int] = {}
+        polls = [
+            [o.session_id, o.poll_seq, o.slots, o.most_bytes, type_lists.setdefault(tuple(o.task_types), len(type_lists) + 1)]
+            for o in offers
+        ]
+        random = self._random_bytes(RANDOM_BYTES * sum(offer.slots for offer in offers))
+        value = [namespace, queue, server_id, polls, list(type_lists), random]
+        now_ms, results = await self._lanes.run("lease", self._lanes.home(namespace, queue), value)
+        return now_ms, [_poll_answer(result, random) for result in results]
+
+    async def complete(self, items: Sequence[tuple[str, LeaseToken, bytes]]) -> list[bool]:
+        """Ends executions as succeeded: namespace, token, report. False for each lease that is lost."""
+        rows = [[namespace, t.task_id, t.fence, t.random, report] for namespace, t, report in items]
+        return await self._end("complete", items, rows)
+
+    async def fail(self, items: Sequence[tuple[str, LeaseToken, FailureReport]]) -> list[bool]:
+        """Ends executions that did not succeed. False for each lease that is lost."""
+        rows = [
+            [
+                namespace,
+                t.task_id,
+                t.fence,
+                t.random,
+                int(f.outcome),
+                f.retryable,
+                f.kind,
+                f.report,
+                self._random_share(),
+                f.summary,
+            ]
+            for namespace, t, f in items
+        ]
+        return await self._end("fail", items, rows)
+
+    async def release(self, items: Sequence[tuple[str, LeaseToken, ReleaseReason, bytes]]) -> list[bool]:
+        """Gives leases back. False for each lease that is lost."""
+        rows = [[namespace, t.task_id, t.fence, t.random, int(why), report] for namespace, t, why, report in items]
+        return await self._end("release", items, rows)
+
+    async def _end(self, verb: str, items: Sequence[Any], rows: list[list[Any]]) -> list[bool]:
+        words = await self._by_partition(verb, [item[1].partition for item in items], rows, bytes_at=-1)
+        return [word == b"ok" for word in words]
+
+    async def renew(self, session_id: str, items: Sequence[tuple[str, LeaseToken, bytes]]) -> list[Renewal | None]:
+        """Begins terms anew: namespace, token, progress or b"". None for each lease that is lost."""
+        rows = [[namespace, t.task_id, t.fence, t.random, progress, session_id] for namespace, t, progress in items]
+        answers = await self._by_partition(
+            "renew", [item[1].partition for item in items], rows, wrap=_with_sessions, bytes_at=4
+        )
+        return [Renewal(int(answer[1]), bool(answer[2])) if answer[0] == b"ok" else None for answer in answers]
+
+    async def log(self, items: Sequence[tuple[str, LeaseToken, Sequence[tuple[int, bytes]]]]) -> list[int | None]:
+        """Keeps numbered log lines; gives the number of the last line kept, None for each lease that is lost."""
+        rows = [[namespace, t.task_id, t.fence, t.random, lines] for namespace, t, lines in items]
+        answers = await self._by_partition("log", [item[1].partition for item in items], rows)
+        return [int(answer[1]) if answer[0] == b"ok" else None for answer in answers]
+
+    async def _by_partition(
+        self,
+        verb: str,
+        partitions: list[int],
+        rows: list[list[Any]],
+        *,
+        wrap: Callable[[list[Any]], object] | None = None,
+        bytes_at: int | None = None,
+    ) -> list[Any]:
+        count = self._lanes.partitions
+        if count == 1 or len(set(partitions)) == 1:
+            return await self._in_chunks(verb, partitions[0] % count, rows, wrap, bytes_at)
+        answers: list[Any] = [None] * len(rows)
+        for partition in sorted(set(partitions)):
+            places = [place for place, home in enumerate(partitions) if home == partition]
+            found = await self._in_chunks(verb, partition % count, [rows[place] for place in places], wrap, bytes_at)
+            for place, answer in zip(places, found, strict=True):
+                answers[place] = answer
+        return answers
+
+    async def _in_chunks(
+        self,
+        verb: str,
+        partition: int,
+        rows: list[list[Any]],
+        wrap: Callable[[list[Any]], object] | None,
+        bytes_at: int | None,
+    ) -> list[Any]:
+        answers: list[Any] = []
+        for chunk in _chunks(rows, bytes_at):
+            size = sum(len(row[bytes_at]) for row in chunk) if bytes_at is not None else 0
+            answers += await self._lanes.batch(verb, partition, chunk, size=size, wrap=wrap)
+        return answers
+
+    async def reap(self, partition: int, *, longest_pause: timedelta, limit: int) -> tuple[list[Reaped], bool] | None:
+        """Takes away leases that ran out. Gives what was ended, and whether more is left; None while guarded."""
+        value = [round(longest_pause.total_seconds() * 1000), limit, self._random_share()]
+        word, taken, more = await self._lanes.run("reap", partition, value)
+        if word == b"guarded":
+            return None
+        return [Reaped(ns.decode(), queue.decode(), Outcome(outcome)) for ns, queue, outcome in taken], bool(more)
+
+
+def _chunks(rows: list[list[Any]], bytes_at: int | None) -> list[list[list[Any]]]:
+    """At most 256 items and about 1 MiB for each call of a script."""
+    if len(rows) <= 256 and bytes_at is None:
+        return [rows]
+    chunks: list[list[list[Any]]] = [[]]
+    size = 0
+    for row in rows:
+        weight = len(row[bytes_at]) if bytes_at is not None else 0
+        if chunks[-1] and (len(chunks[-1]) >= 256 or size + weight > 1 << 20):
+            chunks.append([])
+            size = 0
+        chunks[-1].append(row)
+        size += weight
+    return chunks
+
+
+def _with_sessions(rows: list[list[Any]]) -> object:
+    return [sorted({(row[0], row[5]) for row in rows}), [row[:5] for row in rows]]
+
+
+def _poll_answer(result: list[Any], random: bytes) -> PollAnswer:
+    word, leases, directives = result
+    return PollAnswer(
+        [_lease(lease, random) for lease in leases],
+        [decode.directive(packed) for packed in directives],
+        word == b"superseded",
+    )
+
+
+def _lease(lease: list[Any], random: bytes) -> LeaseRecord:
+    task_id, fence, offset, execution, attempt, crashes, created, due, term, stored, before = lease
+    start = int(offset) * RANDOM_BYTES
+    return LeaseRecord(
+        task_id.decode(),
+        int(fence),
+        random[start : start + RANDOM_BYTES],
+        execution,
+        attempt,
+        crashes,
+        int(created),
+        int(due),
+        int(term),
+        spec_of(stored),
+        decode.execution(before) if before else None,
+    )

@@ -1,0 +1,42 @@
+-- cancel: cancels waiting tasks at once, and asks for the end of running ones.
+--   uses   base events notes waiting policy ending leases
+--   input  {items}, an item is {namespace, id, grace ms or -1}
+--   gives  {word, state, queue, session} for each item; words: ok · asked · not_found · conflict
+--   safe to repeat: yes; a later cancel can only shorten the grace
+local function ask(task, grace)
+  if grace < 0 then grace = policy_of(task.namespace, task.id).cancel_grace_ms end
+  local deadline = now + grace
+  if task.cq and task.cq <= deadline then return {'asked', 4} end
+  local first = not task.cq
+  task.cq = deadline
+  call('HSET', key_task(task.namespace, task.id), 'cq', digits(deadline))
+  local known = tonumber(call('ZSCORE', key_leases(task.namespace, task.q), task.id)) or deadline
+  set_lease_timer(task, math.min(known, deadline))
+  local directives = key_directives(task.namespace, task.w)
+  call('HSET', directives, cancel_directive(task),
+    cmsgpack.pack({'cancel', cancel_directive(task), task.id, task.f, task.t, deadline, ''}))
+  call('PEXPIRE', directives, 7200000)
+  call('PUBLISH', 'penstock:directives', task.namespace .. ':' .. task.w)
+  if first then
+    task.sq = task.sq + 1
+    call('HSET', key_task(task.namespace, task.id), 'sq', task.sq)
+    emit(task.namespace, task.q, task.y, {task.id, 9, task.sq, 4, task.x, 0, task.a, 0, 0, task.w})
+  end
+  return {'asked', 4}
+end
+
+local function cancel(namespace, id, grace)
+  local task = read_task(namespace, id)
+  if not task then return {'not_found', 0} end
+  if task.s == 7 then return {'ok', 7} end
+  if not allowed('cancel', task) then return {'conflict', task.s} end
+  if task.s == 4 then return ask(task, grace) end
+  local there = unwait(namespace, task.q, task.y, task.g, id)
+  end_task(task, 7, 10, {reason = there and 1 or 3})
+  return {'ok', 7}
+end
+
+local answers = {}
+for index, item in ipairs(input) do answers[index] = cancel(item[1], item[2], item[3]) end
+write_all()
+return cmsgpack.pack(answers)

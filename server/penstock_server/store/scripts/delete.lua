@@ -1,0 +1,22 @@
+-- delete: removes the records of ended tasks.
+--   uses   base events notes waiting policy ending
+--   input  {items}, an item is {namespace, id}
+--   gives  {word, state} for each item; words: ok · not_found · conflict
+--   safe to repeat: yes, the second time answers not_found
+local function delete(namespace, id)
+  local task = read_task(namespace, id)
+  if not task then return {'not_found', 0} end
+  if not allowed('delete', task) then return {'conflict', task.s} end
+  call('UNLINK', key_spec(namespace, id), key_task(namespace, id), key_executions(namespace, id),
+    key_progress(namespace, id), key_logs(namespace, id))
+  call('ZREM', key_ended(), namespace .. ':' .. id)
+  call('ZREM', key_dead(namespace, task.q), id)
+  tell_waiting(task.wt, namespace, id)
+  emit(namespace, task.q, task.y, {id, 13, task.sq + 1, task.s})
+  return {'ok', task.s}
+end
+
+local answers = {}
+for index, item in ipairs(input) do answers[index] = delete(item[1], item[2]) end
+write_all()
+return cmsgpack.pack(answers)

@@ -1,0 +1,26 @@
+-- finish: ends a task without a lease, as an operator.
+--   uses   base events notes waiting policy ending leases
+--   input  {namespace, id, state (5 or 6), report}
+--   gives  {word, state}; words: ok · not_found · conflict
+--   safe to repeat: yes, for the same end
+local namespace, id, state = input[1], input[2], input[3]
+local task = read_task(namespace, id)
+if not task then return cmsgpack.pack({'not_found', 0}) end
+if task.s == state and task.o == 0 then return cmsgpack.pack({'ok', state}) end
+if not allowed(state == 5 and 'succeed' or 'bury', task) then return cmsgpack.pack({'conflict', task.s}) end
+if task.s == 4 then
+  revoke(task)
+  keep_execution(task, 4, '', 'an operator ended the task')
+else
+  unwait(namespace, task.q, task.y, task.g, id)
+  task.x = task.x + 1
+  call('HSET', key_task(namespace, id), 'x', task.x)
+  task.b, task.w, task.f = now, '', task.f or 0
+end
+local kept = key_executions(namespace, id)
+call('RPUSH', kept, cmsgpack.pack({task.x, state == 5 and 1 or 2, now, now, '', task.a + 1, task.f, input[4],
+  'ended by an operator'}))
+task.o = 0
+end_task(task, state, state == 5 and 5 or 7, {})
+write_all()
+return cmsgpack.pack({'ok', state})

@@ -1,0 +1,186 @@
+-- lease: hands ready tasks of one queue to waiting polls.
+--   uses   base events notes waiting
+--   input  {namespace, queue, server id, polls, type lists, random bits}
+--          a poll is {session, poll number, slots, bytes, type list number}; 16 random bytes for each slot, in order
+--   gives  {now, {for each poll {word, leases, directives}}}; words: ok · superseded · paused
+--          a lease is {id, fence, offset of its random bits, execution, attempt, crashes, created, due, term, spec, execution before or ""}
+--   safe to repeat: no, but a lease whose answer is lost is given back when its first term runs out
+--   order: the group (fairness key) with the least virtual time first; in it, the least score of any served type
+local namespace, queue, server = input[1], input[2], input[3]
+local polls, type_lists, random = input[4], input[5], input[6]
+local fields = call('HMGET', key_queue(namespace, queue), 'e', 'pz', 'vt')
+local epoch, paused = fields[1], fields[2]
+local virtual_time = tonumber(fields[3]) or 0
+local drawn, randoms_used = {}, 0
+
+-- The types of the list that have ready tasks, each with its first group and that group's first score.
+local function look(type)
+  local groups = call('ZRANGE', key_groups(namespace, queue, epoch, type), 0, 1, 'WITHSCORES')
+  if #groups == 0 then return nil end
+  local head = call('ZRANGE', key_ready(namespace, queue, epoch, type, groups[1]), 0, 0, 'WITHSCORES')
+  if #head == 0 then
+    call('ZREM', key_groups(namespace, queue, epoch, type), groups[1])
+    return look(type)
+  end
+  return {type = type, group = groups[1], time = tonumber(groups[2]), alone = #groups == 2, score = tonumber(head[2])}
+end
+
+local function heads_of(types)
+  local heads, counts = {}, call('HMGET', key_types(namespace, queue, epoch), unpack(types))
+  for position, type in ipairs(types) do
+    if (tonumber(counts[position]) or 0) > 0 then heads[#heads + 1] = look(type) end
+  end
+  return heads
+end
+
+-- Several groups share the queue: each task that one gets moves its virtual time on.
+local function advance(heads, group)
+  for _, head in ipairs(heads) do
+    call('ZADD', key_groups(namespace, queue, epoch, head.type), 'XX', digits(virtual_time + 1), group)
+  end
+end
+
+local function draw(type, group, count, into)
+  local key = key_ready(namespace, queue, epoch, type, group)
+  local popped = call('ZPOPMIN', key, count)
+  for position = 1, #popped, 2 do
+    into[#into + 1] = {popped[position], popped[position + 1], type, group}
+  end
+  drawn[type] = (drawn[type] or 0) + #popped / 2
+  if #popped / 2 < count or call('EXISTS', key) == 0 then
+    call('ZREM', key_groups(namespace, queue, epoch, type), group)
+  end
+end
+
+local function pick_one(heads, into)
+  local best
+  for position, head in ipairs(heads) do
+    local b = best and heads[best]
+    if not b or head.time < b.time or (head.time == b.time and head.score < b.score) then best = position end
+  end
+  local head, shared = heads[best], false
+  for _, other in ipairs(heads) do shared = shared or not other.alone or other.group ~= head.group end
+  if shared then virtual_time = math.max(virtual_time, head.time) end
+  draw(head.type, head.group, 1, into)
+  if shared then advance(heads, head.group) end
+  for position = #heads, 1, -1 do
+    if position == best or shared then
+      local again = look(heads[position].type)
+      if again then heads[position] = again else table.remove(heads, position) end
+    end
+  end
+end
+
+local function candidates(types, count)
+  local heads, into = heads_of(types), {}
+  if #heads == 1 and heads[1].alone then
+    draw(heads[1].type, heads[1].group, count, into)
+    return into
+  end
+  while #heads > 0 and #into < count do pick_one(heads, into) end
+  return into
+end
+
+local function put_back(candidate)
+  local id, score, type, group = unpack(candidate)
+  call('ZADD', key_ready(namespace, queue, epoch, type, group), score, id)
+  call('ZADD', key_groups(namespace, queue, epoch, type), 'NX', digits(virtual_time), group)
+  drawn[type] = drawn[type] - 1
+end
+
+local lease_args, first_expiry = {}, math.huge
+
+local function lease(id, type, poll, spec, task)
+  local fence = math.max((tonumber(task[2]) or 0) + 1, now_us)
+  local execution = (tonumber(task[3]) or 0) + 1
+  local sequence = tonumber(task[4]) + 1
+  local attempt, crashes = (tonumber(task[5]) or 0) + 1, tonumber(task[6]) or 0
+  local token = string.sub(random, randoms_used * 16 + 1, randoms_used * 16 + 16)
+  local term = tonumber(task[9]) or LIMITS.lease_term_ms
+  local expiry = now + math.min(LIMITS.accept_within_ms, term)
+  local longest, silence = tonumber(task[10]), tonumber(task[11])
+  if longest then expiry = math.min(expiry, now + longest) end
+  if task[14] then expiry = math.min(expiry, tonumber(task[14])) end
+  local key = key_task(namespace, id)
+  call('HSET', key, 's', 4, 'f', digits(fence), 'x', execution, 'sq', sequence, 't', token, 'w', poll[1], 'b', now)
+  if silence then call('HSET', key, 'hs', now) end
+  if task[12] then call('HDEL', key, 'll', 'lb') end
+  if task[13] or task[14] then call('ZREM', key_expiring(namespace, queue, epoch), id) end
+  lease_args[#lease_args + 1] = digits(expiry)
+  lease_args[#lease_args + 1] = id
+  first_expiry = math.min(first_expiry, expiry)
+  emit(namespace, queue, type, {id, 3, sequence, 4, execution, 0, attempt - 1, 0, 0, poll[1]})
+  local before = execution > 1 and call('LINDEX', key_executions(namespace, id), -1) or ''
+  local created = tonumber(task[7])
+  local answer = {id, fence, randoms_used, execution, attempt, crashes, created, tonumber(task[8]) or created,
+    term, spec, before or ''}
+  randoms_used = randoms_used + 1
+  return answer
+end
+
+local function serve(poll)
+  local leases, room, full = {}, poll[4], false
+  for _, candidate in ipairs(candidates(type_lists[poll[5]], poll[3])) do
+    local id = candidate[1]
+    local spec = not full and call('GET', key_spec(namespace, id))
+    if full or (spec and #spec > room and #leases > 0) then
+      full = true
+      put_back(candidate)
+    elseif spec then
+      local task = call('HMGET', key_task(namespace, id),
+        's', 'f', 'x', 'sq', 'a', 'k', 'c', 'd', 'L', 'to', 'hb', 'll', 'ts', 'tt')
+      -- A member that is not READY is a leftover of a fault: dropping it is the repair.
+      if task[1] == '3' then
+        leases[#leases + 1] = lease(id, candidate[3], poll, spec, task)
+        room = room - #spec - 256
+      end
+    end
+  end
+  return leases
+end
+
+-- Notes the poll, so that the reaper can tell a lost answer from a dead worker. False if a newer poll exists.
+local function note_poll(session, number)
+  local key = key_poll(namespace, session)
+  if (tonumber(call('HGET', key, 'n')) or 0) > number then return false end
+  call('HSET', key, 'n', number, 'at', now)
+  call('PEXPIRE', key, 3600000)
+  return true
+end
+
+local results, unserved = {}, false
+for index, poll in ipairs(polls) do
+  local directives = call('HVALS', key_directives(namespace, poll[1]))
+  if not note_poll(poll[1], poll[2]) then
+    results[index] = {'superseded', {}, directives}
+  elseif paused or not epoch then
+    unserved = true
+    results[index] = {paused and 'paused' or 'ok', {}, directives}
+  else
+    local leases = serve(poll)
+    unserved = unserved or #leases < poll[3]
+    results[index] = {'ok', leases, directives}
+  end
+end
+
+if #lease_args > 0 then
+  call('ZADD', key_leases(namespace, queue), unpack(lease_args))
+  call('ZADD', key_lease_queues(), 'LT', digits(first_expiry), namespace .. ':' .. queue)
+  call('HSET', key_queue(namespace, queue), 'vt', digits(virtual_time))
+end
+local left = false
+for type, count in pairs(drawn) do
+  if call('HINCRBY', key_types(namespace, queue, epoch), type, -count) <= 0 then
+    call('HDEL', key_types(namespace, queue, epoch), type)
+  else
+    left = true
+  end
+end
+if unserved then
+  call('SADD', key_waiters(namespace, queue), server)
+elseif left then
+  wake(namespace, queue)
+end
+write_events()
+send_notes()
+return cmsgpack.pack({now, results})

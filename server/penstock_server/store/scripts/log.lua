@@ -1,0 +1,36 @@
+-- log: keeps log lines of running executions, or of such that end in the same report.
+--   uses   base notes
+--   input  {items}, an item is {namespace, id, fence, random bits, {{number, line} …}}
+--   gives  {word, number of the last line} for each item; words: ok · lease_lost
+--   safe to repeat: yes, lines that the store has are dropped by their number
+--   Beyond the bounds of one execution a single line says that lines were cut, and the rest is dropped.
+local function append(namespace, id, item)
+  local key = key_task(namespace, id)
+  local fields = call('HMGET', key, 't', 'f', 'x', 'll', 'lb', 'wt')
+  if fields[1] ~= item[4] or tonumber(fields[2]) ~= item[3] then return {'lease_lost', 0} end
+  local execution, last, bytes = fields[3], tonumber(fields[4]) or 0, tonumber(fields[5]) or 0
+  local logs, before = key_logs(namespace, id), last
+  for _, line in ipairs(item[5]) do
+    if line[1] > last then
+      local cut = last >= LIMITS.log_lines or bytes >= LIMITS.log_bytes
+      if not cut then
+        call('XADD', logs, execution .. '-' .. digits(line[1]), 'l', line[2])
+        bytes = bytes + #line[2]
+      elseif bytes < math.huge then
+        call('XADD', logs, execution .. '-' .. digits(line[1]), 'cut', '1')
+        bytes = math.huge
+      end
+      last = line[1]
+    end
+  end
+  if last > before then
+    call('HSET', key, 'll', digits(last), 'lb', bytes == math.huge and 'inf' or digits(bytes))
+    tell_waiting(fields[6], namespace, id)
+  end
+  return {'ok', last}
+end
+
+local answers = {}
+for index, item in ipairs(input) do answers[index] = append(item[1], item[2], item) end
+send_notes()
+return cmsgpack.pack(answers)

@@ -1,0 +1,16 @@
+-- base: what every script begins with.
+--   keys   the hash tag of the partition, the only declared key; named P by the library
+--   args   1 the time to take for now, ms, or "" for the store's clock (tests pass one) · 2 input, msgpack
+local call = redis.call
+local now_us
+if ARGV[1] == '' then
+  local time = call('TIME')
+  now_us = time[1] * 1000000 + time[2]
+else
+  now_us = ARGV[1] * 1000
+end
+local now = math.floor(now_us / 1000)
+local input = cmsgpack.unpack(ARGV[2])
+
+-- Lua spells large numbers with an exponent; keys, scores and cursors need their digits.
+local function digits(number) return string.format('%.0f', number) end

@@ -1,0 +1,94 @@
+-- ending: what the ends of executions and of tasks have in common.
+--   A `task` here is the table that `read_task` makes of the task hash.
+local TASK_READ = {'s', 'q', 'y', 'c', 'd', 'sq', 'x', 'f', 'b', 'p', 'a', 'k', 'r', 'ac', 'o', 'cq', 'n', 'a0', 'k0',
+  'ts', 'tt', 'L', 'to', 'hb', 'hs', 'rt', 'iw', 't', 'w', 'g', 'wt', 'ik'}
+local TEXTS = {q = true, y = true, t = true, w = true, g = true, wt = true, ik = true}
+local backlog = {}
+
+local function read_task(namespace, id)
+  local values = call('HMGET', key_task(namespace, id), unpack(TASK_READ))
+  if not values[1] then return nil end
+  local task = {namespace = namespace, id = id, g = '', p = 5, a = 0, x = 0, k = 0, r = 0}
+  for position = 1, #TASK_READ do
+    local value = values[position]
+    if value then
+      local field = TASK_READ[position]
+      task[field] = TEXTS[field] and value or tonumber(value)
+    end
+  end
+  task.d = task.d or task.c
+  return task
+end
+
+local function allowed(move, task) return MOVES[move][task.s] ~= nil end
+
+-- Keeps the execution that ends now. `report` is opaque: what the worker sent with the end.
+local function keep_execution(task, outcome, report, note)
+  local key = key_executions(task.namespace, task.id)
+  local kept = call('RPUSH', key, cmsgpack.pack(
+    {task.x, outcome, task.b, now, task.w, task.a + 1, task.f, report, note or ''}))
+  if kept > LIMITS.executions_kept then call('LPOP', key) end
+  task.o = outcome
+end
+
+local function count_backlog(namespace, tasks, bytes)
+  local sums = backlog[namespace]
+  if not sums then
+    sums = {0, 0}
+    backlog[namespace] = sums
+  end
+  sums[1] = sums[1] + tasks
+  sums[2] = sums[2] + bytes
+end
+
+local function write_backlog()
+  for namespace, sums in pairs(backlog) do
+    if sums[1] ~= 0 then call('HINCRBY', key_backlog(), namespace .. ':n', sums[1]) end
+    if sums[2] ~= 0 then call('HINCRBY', key_backlog(), namespace .. ':b', digits(sums[2])) end
+  end
+end
+
+-- An idempotency key is remembered at least as long as its task lives, then until its window is over.
+local function release_key(task)
+  if not task.ik then return end
+  local key = key_idempotency(task.namespace, task.q, task.ik)
+  local value = call('GET', key)
+  if value and string.sub(value, 1, 26) == task.id then call('PEXPIREAT', key, digits(math.max(task.iw, now + 1))) end
+end
+
+-- Ends the task. The caller has taken it out of the sets it was in.
+--   event  {execution, outcome, reason, session, extra}, what is known of them
+local function end_task(task, state, kind, event)
+  local goes = now + (task.rt or (state == 6 and LIMITS.dead_age_ms or LIMITS.ended_age_ms))
+  task.s, task.sq = state, task.sq + 1
+  call('HSET', key_task(task.namespace, task.id), 's', state, 'sq', task.sq, 'a', task.a, 'k', task.k,
+    'e', now, 'z', digits(goes), 'o', task.o or 0, 'cr', event.reason or 0)
+  call('ZADD', key_ended(), digits(goes), task.namespace .. ':' .. task.id)
+  if state == 6 then call('ZADD', key_dead(task.namespace, task.q), digits(now), task.id) end
+  count_backlog(task.namespace, -1, -task.n)
+  release_key(task)
+  tell_waiting(task.wt, task.namespace, task.id)
+  emit(task.namespace, task.q, task.y, {task.id, kind, task.sq, state, event.execution or 0, event.outcome or 0,
+    task.a, event.reason or 0, 0, event.session or '', event.extra or ''})
+end
+
+-- Makes a task wait: ready at once with its old time, or scheduled if `due_ms` is later than now.
+local function wait_again(task, kind, due_ms, event)
+  local state = due_ms > now and 2 or 3
+  task.s, task.sq = state, task.sq + 1
+  if state == 2 then task.d = due_ms end
+  call('HSET', key_task(task.namespace, task.id), 's', state, 'sq', task.sq, 'a', task.a, 'k', task.k, 'r', task.r,
+    'u', now, 'd', task.d, 'o', task.o or 0)
+  if state == 3 then make_ready(task.namespace, task.q, task.y, task.g, task.p, task.d, task.id) end
+  set_timer(task.namespace, task.q, state, waiting_timer(state, due_ms, task.ts, task.tt), task.id)
+  tell_waiting(task.wt, task.namespace, task.id)
+  emit(task.namespace, task.q, task.y, {task.id, kind, task.sq, state, event.execution or 0, event.outcome or 0,
+    task.a, 0, state == 2 and due_ms or 0, event.session or '', event.extra or ''})
+end
+
+local function write_all()
+  write_waiting()
+  write_backlog()
+  write_events()
+  send_notes()
+end

@@ -1,0 +1,23 @@
+-- events: collects what happened to tasks and writes one stream entry for the whole call.
+--   An event is {id, kind, sequence, state, execution, outcome, attempt, cancel reason, due, session, extra}; positions
+--   are only ever added, and trailing ones may be missing. Events of one namespace, queue and type share their names.
+local event_groups, event_index = {}, {}
+
+local function emit(namespace, queue, type, event)
+  local name = namespace .. ':' .. queue .. ':' .. type
+  local group = event_index[name]
+  if not group then
+    group = {namespace, queue, type, {}}
+    event_index[name] = group
+    event_groups[#event_groups + 1] = group
+  end
+  local events = group[4]
+  events[#events + 1] = event
+end
+
+local function write_events()
+  if #event_groups == 0 then return end
+  local count = call('INCR', key_event_count())
+  call('XADD', key_events(), 'MAXLEN', '~', LIMITS.event_entries, '*',
+    'n', count, 'd', cmsgpack.pack({1, now, event_groups}))
+end

@@ -1,0 +1,27 @@
+-- prune: lets go of what was kept long enough: full records of ended tasks, and old events.
+--   uses   base
+--   input  {most tasks}
+--   gives  {count of tasks, more left}
+--   safe to repeat: yes
+--   The task hash stays as a stub for a while, so that late reports and repeated calls get a true answer.
+local limit = input[1]
+local count = call('ZCARD', key_ended())
+local beyond = count - LIMITS.ended_count
+local names = call('ZRANGEBYSCORE', key_ended(), '-inf', digits(now), 'LIMIT', 0, limit)
+if #names < limit and beyond > #names then names = call('ZRANGE', key_ended(), 0, math.min(limit, beyond) - 1) end
+
+local function prune(name)
+  local namespace, id = string.match(name, '^([^:]+):(.+)$')
+  local key = key_task(namespace, id)
+  call('UNLINK', key_spec(namespace, id), key_executions(namespace, id), key_progress(namespace, id), key_logs(namespace, id))
+  local fields = call('HMGET', key, 'q', 'e')
+  if fields[1] then
+    call('ZREM', key_dead(namespace, fields[1]), id)
+    call('PEXPIREAT', key, digits(math.max(tonumber(fields[2]) + LIMITS.stub_age_ms, now + 1)))
+  end
+end
+
+for _, name in ipairs(names) do prune(name) end
+if #names > 0 then call('ZREM', key_ended(), unpack(names)) end
+call('XTRIM', key_events(), 'MINID', '~', digits(now - LIMITS.event_window_ms))
+return cmsgpack.pack({#names, #names >= limit and 1 or 0})

@@ -1,0 +1,36 @@
+-- renew: begins the terms of leases anew, notes progress, and says which tasks are to be cancelled.
+--   uses   base events notes waiting policy ending leases
+--   input  {session, items}, an item is {namespace, id, fence, random bits, progress or ""}
+--   gives  {word, term ms, cancel requested} for each item; words: ok · lease_lost
+--   safe to repeat: yes
+--   An expired lease that was not reaped yet is renewed: nobody else has the task.
+local function note_progress(task, progress)
+  call('SET', key_progress(task.namespace, task.id), cmsgpack.pack({now, progress}))
+  task.sq, task.hs = task.sq + 1, now
+  call('HSET', key_task(task.namespace, task.id), 'sq', task.sq, 'hs', now)
+  emit(task.namespace, task.q, task.y, {task.id, 4, task.sq, 4, task.x, 0, task.a, 0, 0, task.w, progress})
+end
+
+local function renew(task, progress)
+  if progress ~= '' then note_progress(task, progress) end
+  if task.ac ~= task.x then call('HSET', key_task(task.namespace, task.id), 'ac', task.x) end
+  local term = task.L or LIMITS.lease_term_ms
+  set_lease_timer(task, lease_timer(task, term))
+  return {'ok', term, task.cq and 1 or 0}
+end
+
+local answers = {}
+for index, item in ipairs(input[2]) do
+  local task = read_task(item[1], item[2])
+  if proof(task, item[3], item[4]) == 'ok' then
+    answers[index] = renew(task, item[5])
+  else
+    answers[index] = {'lease_lost', 0, 0}
+  end
+end
+for _, session in ipairs(input[1]) do
+  call('HSET', key_poll(session[1], session[2]), 'at', now)
+  call('PEXPIRE', key_poll(session[1], session[2]), 3600000)
+end
+write_all()
+return cmsgpack.pack(answers)

@@ -1,0 +1,149 @@
+-- submit: takes tasks in.
+--   uses   base events notes waiting ending
+--   flags  none: a full store refuses new tasks
+--   input  {calls}, a call is {namespace, request id or "", all or none, task ids, items, queues with a waiting poll here}
+--          an item is {queue, type, priority, fairness key, due ms or 0, delay ms, spec, timers, idempotency}
+--          timers is a map of task fields to ms; idempotency is {} or {key, window ms, policy (0 return, 1 refuse, 2 replace), spec hash}
+--   gives  {now, answers}, for each call {first task id, results}, for each item {word, task id, state}; words:
+--          taken · existing · exists · reused · full · too_many_queues · aborted
+--   safe to repeat: with a request id or an idempotency key
+local function queue_fits(namespace, queue)
+  return queue_of(namespace, queue) or call('ZCARD', key_queues(namespace)) < LIMITS.queues_per_namespace
+end
+
+local function open_queue(namespace, queue)
+  if queue_of(namespace, queue) then return end
+  call('HSET', key_queue(namespace, queue), 'e', '0', 'c', now)
+  call('ZADD', key_queues(namespace), 0, queue)
+  queues[namespace .. ':' .. queue] = nil
+end
+
+local function has_room(namespace, tasks, bytes)
+  local used = call('HMGET', key_backlog(), namespace .. ':n', namespace .. ':b')
+  local sums = backlog[namespace] or {0, 0}
+  return (tonumber(used[1]) or 0) + sums[1] + tasks <= LIMITS.backlog_count
+    and (tonumber(used[2]) or 0) + sums[2] + bytes <= LIMITS.backlog_bytes
+end
+
+-- What an idempotency key says about an item: nil if the item is new, else a result, or 'replace' and the task that must give way.
+local function under_key(namespace, item)
+  local idempotency = item[9]
+  local value = #idempotency > 0 and call('GET', key_idempotency(namespace, item[1], idempotency[1]))
+  if not value then return nil end
+  local id, hash = string.sub(value, 1, 26), string.sub(value, 27)
+  local state = tonumber(call('HGET', key_task(namespace, id), 's') or 0)
+  if idempotency[3] == 2 and (state == 2 or state == 3) then return {'replace', id, state} end
+  if hash ~= idempotency[4] then return {'reused', id, state} end
+  return {idempotency[3] == 1 and 'exists' or 'existing', id, state}
+end
+
+-- What stands against an item, or what it is already. nil: it may be taken. Writes nothing.
+local function obstacle(namespace, item)
+  local known = under_key(namespace, item)
+  if known and known[1] ~= 'replace' then return known end
+  if not queue_fits(namespace, item[1]) then return {'too_many_queues', '', 0} end
+  if not has_room(namespace, 1, #item[7]) then return {'full', '', 0} end
+  item.replaces = known and known[2]
+  return nil
+end
+
+-- A task that waits still under the key gives way. False if its queue was purged meanwhile: then nothing is in the way.
+local function replace(namespace, id)
+  local task = read_task(namespace, id)
+  if unwait(namespace, task.q, task.y, task.g, id) then end_task(task, 7, 10, {reason = 4}) end
+end
+
+local function remember_key(namespace, item, id, fields)
+  local key, window, hash = item[9][1], item[9][2], item[9][4]
+  call('SET', key_idempotency(namespace, item[1], key), id .. hash)
+  fields[#fields + 1] = 'ik'; fields[#fields + 1] = key
+  fields[#fields + 1] = 'iw'; fields[#fields + 1] = digits(now + window)
+end
+
+local function take(namespace, id, item, here)
+  local queue, type, priority, group, due, spec = item[1], item[2], item[3], item[4], item[5], item[7]
+  if due == 0 and item[6] > 0 then due = now + item[6] end
+  local state = due > now and 2 or 3
+  local fields = {'s', state, 'q', queue, 'y', type, 'c', now, 'sq', 1, 'n', #spec}
+  if priority ~= 5 then fields[#fields + 1] = 'p'; fields[#fields + 1] = priority end
+  if group ~= '' then fields[#fields + 1] = 'g'; fields[#fields + 1] = group end
+  if state == 2 then fields[#fields + 1] = 'd'; fields[#fields + 1] = digits(due) end
+  local timers = item[8]
+  if timers.tt then timers.tt = now + timers.tt end
+  for name, value in pairs(timers) do fields[#fields + 1] = name; fields[#fields + 1] = digits(value) end
+  if #item[9] > 0 then remember_key(namespace, item, id, fields) end
+  call('SET', key_spec(namespace, id), spec)
+  call('HSET', key_task(namespace, id), unpack(fields))
+  if state == 3 then make_ready(namespace, queue, type, group, priority, now, id, here[queue]) end
+  set_timer(namespace, queue, state, waiting_timer(state, due, timers.ts, timers.tt), id)
+  count_backlog(namespace, 1, #spec)
+  emit(namespace, queue, type, {id, 1, 1, state, 0, 0, 0, 0, state == 2 and due or 0})
+  return {'taken', id, state}
+end
+
+local function settle(namespace, id, item, here)
+  local result = obstacle(namespace, item)
+  if result then return result end
+  if item.replaces then replace(namespace, item.replaces) end
+  open_queue(namespace, item[1])
+  return take(namespace, id, item, here)
+end
+
+-- The first item of an all-or-none call that cannot be taken, and why. A task that exists already is no obstacle.
+local function first_misfit(namespace, items)
+  local bytes, seen = 0, {}
+  for position, item in ipairs(items) do
+    bytes = bytes + #item[7]
+    local result = obstacle(namespace, item)
+    if result and result[1] ~= 'existing' then return position, result end
+    if #item[9] > 0 then
+      local name = item[1] .. ':' .. item[9][1]
+      if seen[name] and seen[name] ~= item[9][4] then return position, {'reused', '', 0} end
+      if seen[name] and item[9][3] == 1 then return position, {'exists', '', 0} end
+      seen[name] = item[9][4]
+    end
+  end
+  if not has_room(namespace, #items, bytes) then return 1, {'full', '', 0} end
+end
+
+-- The call was carried out before: its tasks are those of the first time. The caller works out ids that are left empty.
+local function repeated(namespace, items)
+  local results = {}
+  for position, item in ipairs(items) do
+    local known = under_key(namespace, item)
+    results[position] = known and {'existing', known[2], known[3]} or {'existing', '', 0}
+  end
+  return results
+end
+
+local function carry_out(namespace, all_or_none, ids, items, here)
+  local results, misfit, why = {}, nil, nil
+  if all_or_none then misfit, why = first_misfit(namespace, items) end
+  for position, item in ipairs(items) do
+    if misfit then
+      results[position] = position == misfit and why or {'aborted', '', 0}
+    else
+      results[position] = settle(namespace, ids[position], item, here)
+    end
+  end
+  return results, misfit
+end
+
+local answers = {}
+for index, request in ipairs(input) do
+  local namespace, request_id, ids, items = request[1], request[2], request[4], request[5]
+  local first = request_id ~= '' and call('GET', key_request(namespace, request_id))
+  if first then
+    answers[index] = {first, repeated(namespace, items)}
+  else
+    local here = {}
+    for _, queue in ipairs(request[6]) do here[queue] = true end
+    local results, misfit = carry_out(namespace, request[3], ids, items, here)
+    if request_id ~= '' and not misfit then
+      call('SET', key_request(namespace, request_id), ids[1], 'PX', digits(LIMITS.request_window_ms))
+    end
+    answers[index] = {ids[1], results}
+  end
+end
+write_all()
+return cmsgpack.pack({now, answers})

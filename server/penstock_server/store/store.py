@@ -1,0 +1,68 @@
+"""The store as the engine sees it: its verbs by noun, over one set of connections."""
+
+import random
+from collections.abc import Callable
+
+from ..model.records import StoreLimits
+from .connection import Connection
+from .lanes import Lanes
+from .leases import LeaseStore
+from .meta import Meta, open_meta
+from .namespaces import NamespaceStore
+from .queues import QueueStore
+from .script_library import load_scripts
+from .sessions import SessionStore
+from .streams import EventStream, LogStream
+from .tasks import TaskStore
+
+
+class Store:
+    """Everything that is kept. Made by `open_store`, closed by `close`."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        meta: Meta,
+        limits: StoreLimits,
+        random_share: Callable[[], float],
+    ) -> None:
+        lanes = Lanes(connection, load_scripts(limits), meta.partitions)
+        self.connection = connection
+        self.meta = meta
+        self.limits = limits
+        self.tasks = TaskStore(lanes, limits)
+        self.leases = LeaseStore(lanes, random_share=random_share)
+        self.queues = QueueStore(lanes, limits)
+        self.sessions = SessionStore(lanes)
+        self.namespaces = NamespaceStore(lanes)
+        self.events = EventStream(lanes)
+        self.logs = LogStream(lanes)
+        self._lanes = lanes
+
+    def home(self, namespace: str, queue: str) -> int:
+        """The partition that a queue lives in."""
+        return self._lanes.home(namespace, queue)
+
+    async def close(self) -> None:
+        """Waits for what is under way, then closes the connections."""
+        await self._lanes.drain()
+        await self.connection.close()
+
+
+async def open_store(
+    url: str,
+    *,
+    partitions: int = 1,
+    limits: StoreLimits | None = None,
+    clock: Callable[[], str] | None = None,
+    random_share: Callable[[], float] = random.random,
+) -> Store:
+    """Connects to a store and checks that it is ours.
+
+    `clock` gives the milliseconds that scripts take for now, for tests; by default the store's own clock decides.
+    Raises `StoreUnavailable` if it does not answer and `WrongStore` if it belongs to another layout.
+    """
+    connection = Connection(url, clock=clock)
+    await connection.open()
+    meta = await open_meta(connection, partitions)
+    return Store(connection, meta, limits or StoreLimits(), random_share)
