@@ -69,3 +69,41 @@ def wrong_fields(method: str, request: Message, limits: validate.Limits | None =
     """Fields that a validator finds wrong, in the order in which it names them."""
     refusal = refusal_of(method, request, limits)
     return [] if refusal is None else [violation.field for violation in refusal.violations]
+
+
+#: Has the form of a task id.
+TASK_ID: Final = "06eg3w5ckr0jz8t1m4v7q2xapb"
+
+
+def valid_request(method: str) -> Any:
+    """A small request that is taken."""
+    request: Any = request_type(method)()
+    fields = request.DESCRIPTOR.fields_by_name
+    if "task_id" in fields:
+        request.task_id = TASK_ID
+    if "queue" in fields:
+        request.queue = "q"
+    if "session_id" in fields:
+        request.session_id = "s"
+    match method:
+        case "SubmitTask" | "RunTask":
+            request.spec.task_type = "t"
+        case "SubmitTasks":
+            request.items.add().spec.task_type = "t"
+        case "UpdateTask":
+            request.update_mask.paths.append("owner")
+        case "EndTask":
+            request.result.data = b""
+        case "LeaseTasks":
+            request.session.session_id = "s"
+            request.session.slots = 1
+            request.queues.append("q")
+            request.task_types.append("t")
+        case "ReportExecutions":
+            request.queues.append("q")
+            request.task_types.append("t")
+        case "CreateNamespace" | "UpdateNamespace":
+            request.namespace.namespace = "n"
+        case "GetNamespace" | "DeleteNamespace":
+            request.namespace = "n"
+    return request

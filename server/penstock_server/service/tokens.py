@@ -29,8 +29,7 @@ def encode_page_token(values: Sequence[PageValue], arguments: Sequence[object]) 
     `arguments` are the method, the namespace, and every other field that chooses or orders what is
     listed: numbers, texts, booleans, or lists of them. The page size may differ from page to page.
     """
-    body = msgpack.packb([_VERSION, _hash(arguments), list(values)])
-    token = urlsafe_b64encode(body).decode().rstrip("=")
+    token = _spelled(values, arguments)
     if len(token) > MOST_CHARACTERS:
         raise ValueError(f"a page token of {len(token)} characters, most is {MOST_CHARACTERS}")
     return token
@@ -46,10 +45,15 @@ def decode_page_token(token: str, arguments: Sequence[object]) -> list[PageValue
     except ValueError as error:  # whatever is wrong with it: base64, msgpack or UTF-8
         raise PageTokenInvalid from error
     # Spelled anew it is the same token only if version, hash and form are what they must be.
-    if not _holds_values(parts) or encode_page_token(parts[2], arguments) != token:
+    if not _holds_values(parts) or _spelled(parts[2], arguments) != token:
         raise PageTokenInvalid
     values: list[PageValue] = parts[2]
     return values
+
+
+def _spelled(values: Sequence[PageValue], arguments: Sequence[object]) -> str:
+    body = msgpack.packb([_VERSION, _hash(arguments), list(values)])
+    return urlsafe_b64encode(body).decode().rstrip("=")
 
 
 def _holds_values(parts: Any) -> bool:

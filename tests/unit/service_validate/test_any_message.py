@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Value
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.v1.execution_pb2 import LogLine
@@ -26,6 +26,7 @@ LIMITS = validate.Limits()
 
 
 @pytest.mark.parametrize("method", METHODS)
+@settings(max_examples=20)  # of each of thirty methods
 @given(data=st.data())
 def test_every_message_is_taken_or_refused(method: str, data: st.DataObject):
     request = data.draw(messages(request_type(method)))

@@ -7,6 +7,7 @@ anything else in that answer. So nesting has a bound of its own that leaves room
 
 import math
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from google.protobuf.message import DecodeError, EncodeError
@@ -34,6 +35,7 @@ _SURELY_SHALLOW_BYTES: Final = 2 * LEVELS
 _SUSPECT: Final = re.compile(rb"\x11.{6}[\xf0-\xff][\x7f\xff]", re.DOTALL)
 
 _TAG_LIST_VALUES: Final = 0x0A
+_TAG_VALUE_STRUCT: Final = 0x2A
 _TAG_VALUE_LIST: Final = 0x32
 
 
@@ -43,29 +45,40 @@ def json_value(value: Value, path: str, found: Found) -> None:
         wire = value.SerializeToString()
     except EncodeError:
         found.add(path, _TOO_DEEP)
-        return
-    if len(wire) > _SURELY_SHALLOW_BYTES and _is_too_deep(wire):
-        found.add(path, _TOO_DEEP)
-    elif _SUSPECT.search(wire) is not None and _holds_unreal_number(value):
-        found.add(path, "holds NaN or an infinity, which JSON cannot say")
+    else:
+        _judge(wire, [value], path, found)
 
 
 def details(most: int) -> Check:
     """Makes a check of structs of at most `most` bytes that are fine as a JSON value."""
 
     def check(value: Struct, path: str, found: Found) -> None:
-        size = value.ByteSize()
-        if size > most:
-            found.add(path, f"has {size} bytes, at most {most} are allowed")
+        try:
+            wire = value.SerializeToString()
+        except EncodeError:
+            found.add(path, _TOO_DEEP)
+            return
+        if len(wire) > most:
+            found.add(path, f"has {len(wire)} bytes, at most {most} are allowed")
         else:
-            json_value(Value(struct_value=value), path, found)
+            head = bytes([_TAG_VALUE_STRUCT]) + _varint(len(wire))
+            _judge(head + wire, value.fields.values(), path, found)
 
     return check
 
 
+def _judge(wire: bytes, values: Iterable[Value], path: str, found: Found) -> None:
+    """Judges a value by its wire form, and by the values that it is or holds where that is not
+    enough."""
+    if len(wire) > _SURELY_SHALLOW_BYTES and _is_too_deep(wire):
+        found.add(path, _TOO_DEEP)
+    elif _SUSPECT.search(wire) is not None and _hold_unreal_number(values):
+        found.add(path, "holds NaN or an infinity, which JSON cannot say")
+
+
 def _is_too_deep(wire: bytes) -> bool:
-    """Lets the parser count: inside as many more levels as there is room for, a value that is too
-    deep is refused."""
+    """Lets the parser count: it refuses a value inside as many lists as there is room for, if that
+    is too deep."""
     try:
         Value.FromString(_nested(wire, _PARSER_LEVELS - LEVELS))
     except DecodeError:
@@ -94,8 +107,8 @@ def _varint(value: int) -> bytes:
     return bytes(out)
 
 
-def _holds_unreal_number(value: Value) -> bool:
-    waiting = [value]
+def _hold_unreal_number(values: Iterable[Value]) -> bool:
+    waiting = list(values)
     while waiting:
         one = waiting.pop()
         kind = one.WhichOneof("kind")

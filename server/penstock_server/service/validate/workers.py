@@ -46,7 +46,7 @@ _WISH: Final = {
 
 
 def _says_what_to_lease(request: Any, prefix: str, found: Found) -> None:
-    if not request.max_tasks:
+    if request.max_tasks <= 0:
         return
     for name in ("queues", "task_types"):
         if not getattr(request, name):
