@@ -84,7 +84,7 @@ def _bounds(key: str, field: FieldInfo) -> str:
     if low is None:
         return ""
     return (
-        f"{shown_value(key, low)} to {_shown(key, high)}"
+        f"{shown_value(key, low)} to {shown_value(key, high)}"
         if high is not None
         else f"at least {shown_value(key, low)}"
     )
