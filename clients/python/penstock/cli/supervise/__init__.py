@@ -1,0 +1,1 @@
+"""What `penstock up` does: starts store, server and workers, watches and ends them."""
