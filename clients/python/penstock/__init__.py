@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from penstock.blocking import BlockingClient
     from penstock.client import Client
     from penstock.enums import (
         CancelReason,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 # Where each name lives.
 _HOMES: Final = {
     "BackoffOptions": "penstock.options",
+    "BlockingClient": "penstock.blocking",
     "CancelReason": "penstock.enums",
     "Client": "penstock.client",
     "ClientOptions": "penstock.options",
@@ -61,6 +63,7 @@ _HOMES: Final = {
 
 __all__ = [
     "BackoffOptions",
+    "BlockingClient",
     "CancelReason",
     "Client",
     "ClientOptions",
