@@ -11,6 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from penstock.v1.task_pb2 import TaskSpec
 from penstock_server.model.errors import FieldInvalid, TooLarge
 from penstock_server.service import validate
+from support.bounds import TEN_YEARS
 from support.validators import refusal_of, valid_request, wrong_fields
 
 
@@ -20,6 +21,18 @@ def test_delay_and_schedule_time_exclude_each_other():
     request.spec.schedule_time.CopyFrom(Timestamp())
 
     assert wrong_fields("SubmitTask", request) == ["spec.delay"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "nanos", "wrong"),
+    [(TEN_YEARS, 0, []), (TEN_YEARS, 1_000, ["spec.schedule_time"])],
+)
+def test_a_task_is_scheduled_at_most_ten_years_ahead(seconds: int, nanos: int, wrong: list[str]):
+    limits = validate.Limits(now=lambda: 1_000.0)
+    request = valid_request("SubmitTask")
+    request.spec.schedule_time.CopyFrom(Timestamp(seconds=1_000 + seconds, nanos=nanos))
+
+    assert wrong_fields("SubmitTask", request, limits) == wrong
 
 
 def test_longest_backoff_is_not_shorter_than_the_first_one():
