@@ -24,6 +24,7 @@ from penstock_server.embedded import EmbeddedOptions, EmbeddedStore
 from penstock_server.engine.access import KeyRing
 from penstock_server.model.access import Role
 from penstock_server.model.errors import StoreUnavailable
+from penstock_server.model.records import StoreLimits
 from penstock_server.service.authorizer import RoleAuthorizer
 from penstock_server.service.companions import Health, add_companions
 from penstock_server.service.interceptors import (
@@ -38,7 +39,7 @@ from penstock_server.service.interceptors import (
 )
 from penstock_server.service.tls import TlsOptions, server_credentials
 from penstock_server.store.access_keys import RedisAccessKeys
-from penstock_server.store.connection import Connection
+from penstock_server.store.store import Store, open_store
 from penstock_server.telemetry import events
 from penstock_server.telemetry.logging import LogOptions, configure_logging, get_logger
 from penstock_server.telemetry.metrics import Metrics, MetricsPage
@@ -103,8 +104,8 @@ async def serve(
         page = _metrics_page(config, metrics, stack)
         tracing = _tracing(config, stack)
         store_url = await _store_url(config, stack)
-        connection = await _connected(store_url, stack)
-        rooms = await stack.enter_async_context(_rooms(config, connection, metrics, tracing))
+        store = await _opened(config, store_url, stack)
+        rooms = await stack.enter_async_context(_rooms(config, store, metrics, tracing))
         server, port = await _listening(config, rooms.registry, share_port=share_port)
         stack.push_async_callback(server.stop, 0)  # if a part of the background fails
         async with asyncio.TaskGroup() as background:
@@ -142,9 +143,9 @@ class _Rooms:
 
 @asynccontextmanager
 async def _rooms(
-    config: Config, connection: Connection, metrics: Metrics, tracing: Tracing
+    config: Config, store: Store, metrics: Metrics, tracing: Tracing
 ) -> AsyncIterator[_Rooms]:
-    keys = KeyRing(RedisAccessKeys(connection), config.security.keys)
+    keys = KeyRing(RedisAccessKeys(store.connection), config.security.keys)
     await keys.refresh()
     admission = Admission(_admission_limits(config))
     metrics.watch_gauge("penstock_calls_under_way", "Calls under way.", "lane", admission.under_way)
@@ -160,7 +161,7 @@ async def _rooms(
     )
     registry = Registry(edge, CallTimes(short=config.limits.call_timeout))
     health = Health(
-        lambda: connection.read("PING"), on_change=lambda up: metrics.store_up.set(int(up))
+        lambda: store.connection.read("PING"), on_change=lambda up: metrics.store_up.set(int(up))
     )
     for service in _services():
         registry.add(service.descriptor, service.servicer, service.add)
@@ -248,14 +249,17 @@ async def _store_url(config: Config, stack: AsyncExitStack) -> StoreUrl:
     return StoreUrl(embedded.url)
 
 
-async def _connected(url: StoreUrl, stack: AsyncExitStack) -> Connection:
-    """A connection to the store; one that is just being started is waited for."""
+async def _opened(config: Config, url: StoreUrl, stack: AsyncExitStack) -> Store:
+    """The store; one that is just being started is waited for."""
     loop = asyncio.get_running_loop()
     give_up = loop.time() + _STORE_PATIENCE.total_seconds()
     while True:
-        connection = Connection(url.secret_text)
         try:
-            await connection.open()
+            store = await open_store(
+                url.secret_text,
+                partitions=config.store.partitions,
+                limits=_store_limits(config),
+            )
         except StoreUnavailable as error:
             if loop.time() > give_up:
                 raise StartFailed(
@@ -265,8 +269,30 @@ async def _connected(url: StoreUrl, stack: AsyncExitStack) -> Connection:
             _log.warning(events.STORE_LOST, store=str(url))
             await asyncio.sleep(1)
         else:
-            stack.push_async_callback(connection.close)
-            return connection
+            stack.push_async_callback(store.close)
+            return store
+
+
+def _store_limits(config: Config) -> StoreLimits:
+    lease, kept, limits = config.lease, config.retention, config.limits
+    return StoreLimits(
+        accept_within=lease.accept_within,
+        lease_term=lease.term,
+        request_window=kept.request_id_window,
+        ended_age=kept.ended_age,
+        ended_count=kept.ended_count,
+        stub_age=kept.stub_age,
+        dead_age=kept.dead_age,
+        dead_count=kept.dead_count,
+        event_entries=kept.events_count,
+        event_window=kept.events_age,
+        log_lines=kept.log_lines,
+        log_bytes=kept.log_bytes,
+        queues_per_namespace=limits.queues_per_namespace,
+        backlog_count=limits.backlog_tasks,
+        backlog_bytes=limits.backlog_bytes,
+        releases_in_a_row=lease.releases_in_a_row,
+    )
 
 
 # ---- gRPC --------------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ class StoreSettings(_Section):
     partitions: int = Field(
         default=1,
         ge=1,
-        le=64,
+        le=1_024,
         description="Slices of the hot store. Fixed when the store is first used; 1 keeps "
         "everything atomic, more let a cluster spread queues over nodes.",
     )

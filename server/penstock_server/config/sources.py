@@ -15,7 +15,7 @@ import yaml
 from pydantic import ValidationError
 
 from penstock_server.config.model import Config
-from penstock_server.config.table import ENV_PREFIX, setting_fields, variable_of
+from penstock_server.config.table import ENV_PREFIX, setting_fields
 
 KEYS: Final = tuple(key for key, _ in setting_fields())
 DEFAULT_FILE: Final = "penstock.yaml"
@@ -226,8 +226,3 @@ def _problem(detail: Any, layers: _Layers) -> Problem:
         "" if key not in layers.values or key == "store.url" else f" (got {layers.values[key]!r})"
     )
     return Problem(key, layers.origins.get(key, "settings"), f"{message}{shown}")
-
-
-def environment_of(config_key: str) -> str:
-    """The environment variable of a setting."""
-    return variable_of(config_key)

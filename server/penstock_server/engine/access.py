@@ -9,8 +9,9 @@ import base64
 import hashlib
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal, NamedTuple, Protocol
+from typing import Final, Literal, Protocol
 
 from penstock_server.model.access import ANONYMOUS, AccessKey, Principal, Role
 from penstock_server.model.errors import (
@@ -46,10 +47,11 @@ class AccessKeyStore(Protocol):
         """Keeps a key; one with the same id is replaced."""
 
 
-class NewKey(NamedTuple):
-    """A key that was just made. `text` exists only here."""
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key that was just made. `text` exists only here, and is not shown when this is printed."""
 
-    text: str
+    text: str = field(repr=False)
     key: AccessKey
 
 
@@ -149,22 +151,9 @@ class AccessKeys:
         found = next((k for k in await self._store.all_keys() if k.key_id == key_id), None)
         if found is None or found.revoke_time is not None:
             return found
-        revoked = _revoked(found, self._now())
+        revoked = replace(found, revoke_time=self._now())
         await self._store.put_key(revoked)
         return revoked
-
-
-def _revoked(key: AccessKey, now: datetime) -> AccessKey:
-    return AccessKey(
-        key_id=key.key_id,
-        digest=key.digest,
-        role=key.role,
-        namespaces=key.namespaces,
-        description=key.description,
-        create_time=key.create_time,
-        expire_time=key.expire_time,
-        revoke_time=now,
-    )
 
 
 class KeyRing:

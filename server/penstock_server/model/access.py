@@ -1,6 +1,6 @@
 """Who calls, and what it may do."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -45,7 +45,7 @@ class AccessKey:
 
     key_id: str
     """Its public part, unique. Lower-case letters and digits."""
-    digest: bytes
+    digest: bytes = field(repr=False)
     """SHA-256 of the whole key."""
     role: Role
     namespaces: frozenset[str] | None

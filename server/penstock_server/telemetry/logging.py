@@ -65,6 +65,10 @@ def configure_logging(options: LogOptions) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
+    _through_standard_logging(level)
+
+
+def _through_standard_logging(level: int) -> None:
     structlog.configure(
         processors=[*_shared(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -122,3 +126,9 @@ def _output(options: LogOptions, stream: TextIO) -> list[Processor]:
             pad_event_to=0,
         ),
     ]
+
+
+# Until somebody configures it, the handlers of the program decide, and by default only warnings are
+# written. structlog's own default would print every line to standard output.
+if not structlog.is_configured():
+    _through_standard_logging(logging.INFO)
