@@ -1,0 +1,98 @@
+"""How many tasks may be asked for: no more than free slots can start at once.
+
+Every call that asks for tasks holds its ask until it is answered, so that two calls under way
+never bring more than there is room for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from penstock_worker.registry import HandlerInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What one call asks for."""
+
+    count: int
+    types: tuple[str, ...]
+    isolated: bool
+    """True if the answer may hold isolated tasks."""
+
+
+class Capacity:
+    """The slots of a worker: running, asked for, free."""
+
+    def __init__(self, slots: int, isolated_slots: int) -> None:
+        self.slots = slots
+        self.isolated_slots = min(slots, isolated_slots)
+        self.running = 0
+        self.isolated_running = 0
+        self.asked = 0
+        self.isolated_asked = 0
+        self.open = True
+        """False once the worker drains: nothing is asked for any more."""
+        self.shared_ready = True
+        """False while no shared runner is there to start anything."""
+        self._shared_types: tuple[str, ...] = ()
+        self._isolated_types: tuple[str, ...] = ()
+        self._all_types: tuple[str, ...] = ()
+
+    def serve(self, handlers: Iterable[HandlerInfo]) -> None:
+        """Says which types there are."""
+        infos = list(handlers)
+        self._shared_types = tuple(h.task_type for h in infos if not h.isolated)
+        self._isolated_types = tuple(h.task_type for h in infos if h.isolated)
+        self._all_types = self._shared_types + self._isolated_types
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """Every type that the worker serves."""
+        return self._all_types
+
+    @property
+    def free(self) -> int:
+        """Slots that are neither taken nor asked for."""
+        return self.slots - self.running - self.asked if self.open else 0
+
+    def poll_ask(self) -> Ask:
+        """Answers what a poll should ask for now: all types where there is room for all."""
+        free = self.free
+        isolated = min(free, self.isolated_slots - self.isolated_running - self.isolated_asked)
+        if self._isolated_types and isolated > 0:
+            shared = self._shared_types if self.shared_ready else ()
+            return Ask(isolated, shared + self._isolated_types, isolated=True)
+        return self.report_ask()
+
+    def report_ask(self) -> Ask:
+        """Answers what a report should ask for now: shared types, which come in crowds."""
+        if self._shared_types and self.shared_ready and self.free > 0:
+            return Ask(self.free, self._shared_types, isolated=False)
+        return NOTHING
+
+    def take(self, ask: Ask) -> None:
+        """Holds an ask while its call is under way."""
+        self.asked += ask.count
+        if ask.isolated:
+            self.isolated_asked += ask.count
+
+    def give_back(self, ask: Ask) -> None:
+        """Ends an ask: its call was answered or failed."""
+        self.asked -= ask.count
+        if ask.isolated:
+            self.isolated_asked -= ask.count
+
+    def started(self, *, isolated: bool) -> None:
+        """Takes a slot."""
+        self.running += 1
+        self.isolated_running += isolated
+
+    def ended(self, *, isolated: bool) -> None:
+        """Frees a slot."""
+        self.running -= 1
+        self.isolated_running -= isolated
+
+
+NOTHING = Ask(0, (), isolated=False)
