@@ -82,8 +82,14 @@ def unavailable(retry_delay: timedelta | None = None) -> Refusal:
 class ScriptedServer:
     """`unary[...]` and `streams[...]` hold an answer for each method of TaskService by its name."""
 
-    def __init__(self, address: str = "127.0.0.1:0") -> None:
+    def __init__(
+        self,
+        address: str = "127.0.0.1:0",
+        *,
+        credentials: grpc.ServerCredentials | None = None,
+    ) -> None:
         self.address = address
+        self._credentials = credentials
         self.unary: dict[str, Unary] = {}
         self.streams: dict[str, Stream] = {}
         self.requests: list[Any] = []
@@ -95,7 +101,10 @@ class ScriptedServer:
     async def __aenter__(self) -> Self:
         self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
         self._server.add_generic_rpc_handlers((self._handlers(),))
-        port = self._server.add_insecure_port(self.address)
+        if self._credentials is None:
+            port = self._server.add_insecure_port(self.address)
+        else:
+            port = self._server.add_secure_port(self.address, self._credentials)
         self.address = f"127.0.0.1:{port}"
         await self._server.start()
         return self
