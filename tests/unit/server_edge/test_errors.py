@@ -46,12 +46,8 @@ def test_every_reason_of_the_contract_has_a_code_and_no_other_has() -> None:
 
 def test_codes_are_those_that_the_contract_documents() -> None:
     text = PROTO.read_text(encoding="utf-8")
-    documented = {
-        reason: code
-        for code, reason in re.findall(
-            r"// ([A-Z_]+)[. ].*\n  ERROR_REASON_([A-Z_]+) = [1-9]", text
-        }
-    )
+    written = re.findall(r"// ([A-Z_]+)[. ].*\n  ERROR_REASON_([A-Z_]+) = [1-9]", text)
+    documented = {reason: code for code, reason in written}
 
     assert documented == {reason: code.name for reason, code in CODES.items()}
 
