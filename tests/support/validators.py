@@ -33,7 +33,7 @@ METHODS: Final[dict[str, Any]] = {
 }
 
 
-def request_type(method: str) -> type[Message]:
+def request_type(method: str) -> Any:
     """Class of the requests of a method."""
     return GetMessageClass(METHODS[method].input_type)
 

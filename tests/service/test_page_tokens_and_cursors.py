@@ -1,0 +1,78 @@
+"""A page token or cursor that is damaged, or of something else, is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+import pytest
+
+from support.scene import (
+    Scene,
+    in_scene,
+)
+from support.validators import request_type
+
+LISTS = ["ListExecutions", "ListQueues", "ListWorkers", "ListNamespaces"]
+BAD_TOKENS = ["x", "AAAA", "not a token", "é", "A" * 1_024, "A" * 100_000, "\x00", "==", "../.."]
+
+
+def list_request(method: str, scene: Scene, **fields: Any) -> Any:
+    request = in_scene(request_type(method)(**fields), scene)
+    if method == "ListExecutions":
+        request.task_id = scene.tasks["released"]
+    return request
+
+
+@pytest.mark.parametrize("method", LISTS)
+@pytest.mark.parametrize("token", BAD_TOKENS)
+def test_a_bad_page_token_is_refused(scene: Scene, method: str, token: str):
+    refusal = scene.wire.refusal(method, list_request(method, scene, page_token=token))
+
+    assert refusal.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert (refusal.reason, refusal.fields) == ("PAGE_TOKEN_INVALID", ["page_token"])
+
+
+@pytest.mark.parametrize("method", ["ListExecutions", "ListWorkers", "ListNamespaces"])
+def test_a_page_token_of_another_list_is_refused(scene: Scene, method: str):
+    token = scene.wire.call("ListQueues", namespace=scene.namespace, page_size=1).next_page_token
+    assert token
+
+    refusal = scene.wire.refusal(method, list_request(method, scene, page_token=token))
+
+    assert refusal.reason == "PAGE_TOKEN_INVALID"
+
+
+def test_a_page_token_of_another_namespace_is_refused(scene: Scene):
+    token = scene.wire.call("ListQueues", namespace=scene.namespace, page_size=1).next_page_token
+
+    refusal = scene.wire.refusal("ListQueues", namespace="default", page_token=token)
+
+    assert refusal.reason == "PAGE_TOKEN_INVALID"
+
+
+@pytest.mark.parametrize("cursor", BAD_TOKENS)
+def test_a_bad_cursor_of_a_watch_is_refused(scene: Scene, cursor: str):
+    request = request_type("WatchTasks")(namespace=scene.namespace, cursor=cursor)
+
+    refusal = scene.wire.refusal("WatchTasks", request)
+
+    assert refusal.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert (refusal.reason, refusal.fields) == ("CURSOR_INVALID", ["cursor"])
+
+
+@pytest.mark.parametrize("cursor", BAD_TOKENS)
+def test_a_bad_cursor_of_a_log_is_refused(scene: Scene, cursor: str):
+    refusal = scene.wire.refusal("TailLogs", scene.about("TailLogs", "running", cursor=cursor))
+
+    assert refusal.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert (refusal.reason, refusal.fields) == ("CURSOR_INVALID", ["cursor"])
+
+
+def test_the_cursor_of_a_watch_is_no_cursor_of_a_log(scene: Scene):
+    watch = request_type("WatchTasks")(namespace=scene.namespace)
+    first: Any = next(scene.wire.stream("WatchTasks", watch))
+
+    request = scene.about("TailLogs", "running", cursor=first.cursor)
+
+    assert scene.wire.refusal("TailLogs", request).reason == "CURSOR_INVALID"
