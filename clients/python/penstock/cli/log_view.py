@@ -26,7 +26,7 @@ def log_line(line: LogLine, *, times: bool = False, execution: bool = False) -> 
         moment = line.time.ToDatetime(tzinfo=UTC).astimezone()
         shown.append(f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d} ", style="dim")
     if execution:
-        shown.append(f"run {line.execution} ", style="dim")
+        shown.append(f"execution {line.execution} ", style="dim")
     if line.level:
         shown.append(one_line(f"{line.level:<8}"), style=_LEVELS.get(line.level, "cyan"))
         shown.append(one_line(f"{line.logger}: ") if line.logger else "", style="dim")

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 def add_to(app: typer.Typer, *, panel: str) -> None:
     """Adds the command."""
-    examples = ["penstock logs TASK", "penstock logs -f TASK", "penstock logs TASK --run 2 --json"]
+    examples = [
+        "penstock logs TASK",
+        "penstock logs -f TASK",
+        "penstock logs TASK --execution 2 --json",
+    ]
     command(app, "logs", panel=panel, examples=examples)(logs)
 
 
@@ -27,21 +31,21 @@ def logs(
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on until the task has ended.")
     ] = False,
-    run: Annotated[
-        int, typer.Option(help="Only this run, from 1.", min=0, metavar="N", show_default="all")
+    execution: Annotated[
+        int, typer.Option(help="Only this one, from 1.", min=0, metavar="N", show_default="all")
     ] = 0,
     times: Annotated[
         bool, typer.Option("--times", "-t", help="Show when each line was written.")
     ] = False,
     cursor: Annotated[str, typer.Option(help="Go on from here.", metavar="CURSOR")] = "",
 ) -> None:
-    """Print what a task wrote: its output, its errors and its log lines, of all runs."""
+    """Print what a task wrote: its output, its errors and its log lines, of all executions."""
     from penstock.cli.rpc import connected
     from penstock.cli.streams import resumed
     from penstock.v1.task_service_pb2 import TailLogsRequest, TailLogsResponse
 
     request = TailLogsRequest(
-        namespace=session.namespace, task_id=task_id, execution=run, follow=follow
+        namespace=session.namespace, task_id=task_id, execution=execution, follow=follow
     )
     with connected(session) as server:
 

@@ -63,7 +63,9 @@ def print_queue(session: Session, queue: Queue, peek: PeekQueueResponse) -> None
     screen.line(f"{queue.queue} is {verdict}{reason}", style)
     screen.print(fields(_facts(queue)))
     stats = queue.stats
-    _tasks(session, "dead letters", peek.dead, stats.dead_count, _dead, ("FAILED", "RUNS", "WHY"))
+    _tasks(
+        session, "dead letters", peek.dead, stats.dead_count, _dead, ("FAILED", "EXECUTIONS", "WHY")
+    )
     _tasks(
         session,
         "running",
@@ -78,7 +80,7 @@ def print_queue(session: Session, queue: Queue, peek: PeekQueueResponse) -> None
         peek.ready,
         stats.ready_count,
         _waiting,
-        ("WAITS", "PRIORITY", "RUNS", "LAST FAILURE"),
+        ("WAITS", "PRIORITY", "EXECUTIONS", "LAST FAILURE"),
     )
     _tasks(
         session,
@@ -86,7 +88,7 @@ def print_queue(session: Session, queue: Queue, peek: PeekQueueResponse) -> None
         peek.scheduled,
         stats.scheduled_count,
         _scheduled,
-        ("DUE", "RUNS", "LAST FAILURE"),
+        ("DUE", "EXECUTIONS", "LAST FAILURE"),
     )
 
 
@@ -134,7 +136,7 @@ def _tasks(
     first = f", first {len(tasks)}" if len(tasks) < total else ""
     section(session, f"{title}: {total:,}{first}")
     rows = ([task.task_id, task.spec.task_type, *cells(session, task)] for task in tasks)
-    session.screen.print(table(("TASK", "TYPE", *columns), rows, right=("RUNS", "PRIORITY")))
+    session.screen.print(table(("TASK", "TYPE", *columns), rows, right=("EXECUTIONS", "PRIORITY")))
 
 
 def _dead(session: Session, task: Task) -> list[str]:

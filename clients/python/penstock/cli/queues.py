@@ -125,7 +125,7 @@ def purge(
 @command(
     app,
     "update",
-    examples=["penstock queues update mail --lease 2m --max-attempts 10 --run-timeout 30s"],
+    examples=["penstock queues update mail --lease 2m --max-attempts 10 --execution-timeout 30s"],
 )
 def update(
     session: Session,
@@ -138,7 +138,8 @@ def update(
         str | None, typer.Option(help="How long ended tasks stay.", metavar="SPAN")
     ] = None,
     max_attempts: Annotated[
-        int | None, typer.Option(help="Runs that may fail.", metavar="N", rich_help_panel=_POLICY)
+        int | None,
+        typer.Option(help="Executions that may fail.", metavar="N", rich_help_panel=_POLICY),
     ] = None,
     max_crashes: Annotated[
         int | None, typer.Option(help="Crashes allowed.", metavar="N", rich_help_panel=_POLICY)
@@ -149,8 +150,8 @@ def update(
     max_backoff: Annotated[
         str | None, typer.Option(help="Longest wait.", metavar="SPAN", rich_help_panel=_POLICY)
     ] = None,
-    run_timeout: Annotated[
-        str | None, typer.Option(help="Longest run.", metavar="SPAN", rich_help_panel=_POLICY)
+    execution_timeout: Annotated[
+        str | None, typer.Option(help="Longest execution.", metavar="SPAN", rich_help_panel=_POLICY)
     ] = None,
 ) -> None:
     """Set what holds for a queue's tasks, and make it if there is none. The rest stays."""
@@ -163,7 +164,7 @@ def update(
         "retention": _span(retention, "--retention"),
         "retry_policy.initial_backoff": _span(backoff, "--backoff"),
         "retry_policy.max_backoff": _span(max_backoff, "--max-backoff"),
-        "timeouts.start_to_close": _span(run_timeout, "--run-timeout"),
+        "timeouts.start_to_close": _span(execution_timeout, "--execution-timeout"),
     }
     if all(value is None for value in (description, *numbers.values(), *spans.values())):
         raise usage(

@@ -124,9 +124,7 @@ def table(
     """A table of plain texts. Columns in `right` are numbers; the first column is never cut."""
     from rich.table import Table
 
-    built = Table(
-        box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_edge=False
-    )
+    built = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold", show_edge=False)
     numbers = set(right)
     for index, column in enumerate(columns):
         side: Literal["left", "right"] = "right" if column in numbers else "left"

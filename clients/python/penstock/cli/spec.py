@@ -59,7 +59,7 @@ class SpecOptions:
         ),
     ] = None
     delay: Annotated[
-        str | None, _option("Wait so long before the first run, e.g. 10m.", "SPAN", _WHEN)
+        str | None, _option("Wait so long before the first execution, e.g. 10m.", "SPAN", _WHEN)
     ] = None
     at: Annotated[
         str | None, _option("Run no earlier than this: 2027-01-31T09:30, or +2h.", "TIME", _WHEN)
@@ -68,7 +68,8 @@ class SpecOptions:
         str, _option("Tasks of one queue with different keys take turns.", "KEY", _WHEN)
     ] = ""
     max_attempts: Annotated[
-        int | None, _option("Runs that may fail, the first included.", "N", _RETRY, default="3")
+        int | None,
+        _option("Executions that may fail, the first included.", "N", _RETRY, default="3"),
     ] = None
     backoff: Annotated[
         str | None, _option("Wait after the first failure.", "SPAN", _RETRY, default="1s")
@@ -82,7 +83,9 @@ class SpecOptions:
     max_crashes: Annotated[
         int | None, _option("Crashes of workers it may cause.", "N", _RETRY, default="3")
     ] = None
-    run_timeout: Annotated[str | None, _option("Longest time of one run.", "SPAN", _RETRY)] = None
+    execution_timeout: Annotated[
+        str | None, _option("Longest time of one execution.", "SPAN", _RETRY)
+    ] = None
     start_timeout: Annotated[str | None, _option("Longest wait for a worker.", "SPAN", _RETRY)] = (
         None
     )
@@ -96,7 +99,7 @@ class SpecOptions:
         str | None, _option("Term of the lease, 5s to 1h.", "SPAN", _RETRY, default="60s")
     ] = None
     cancel_grace: Annotated[
-        str | None, _option("Time a run is given when cancelled.", "SPAN", _RETRY, default="10s")
+        str | None, _option("Time to end in when cancelled.", "SPAN", _RETRY, default="10s")
     ] = None
     retention: Annotated[
         str | None, _option("How long the record stays after the end.", "SPAN", _RETRY)
@@ -174,7 +177,7 @@ class SpecOptions:
                 set_number(policy, field, value, f"--{field.replace('_', '-')}")
 
     def _set_limits(self, spec: TaskSpec) -> None:
-        _set_span(spec.timeouts, "start_to_close", self.run_timeout, "--run-timeout")
+        _set_span(spec.timeouts, "start_to_close", self.execution_timeout, "--execution-timeout")
         _set_span(spec.timeouts, "schedule_to_start", self.start_timeout, "--start-timeout")
         _set_span(spec.timeouts, "total", self.total_timeout, "--total-timeout")
         _set_span(spec.timeouts, "heartbeat", self.heartbeat_timeout, "--heartbeat-timeout")

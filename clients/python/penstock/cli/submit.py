@@ -130,6 +130,6 @@ def _conclude(session: Session, task: Task) -> None:
         note = show.state_note(task)
         raise CommandFailed(
             f"task {task.task_id} is {show.state(task)}{f' ({note})' if note else ''}",
-            remedy=f"`penstock tasks executions {task.task_id}` shows its runs, "
+            remedy=f"`penstock tasks executions {task.task_id}` shows how it went, "
             f"`penstock tasks retry {task.task_id}` runs it again",
         )

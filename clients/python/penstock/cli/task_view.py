@@ -50,8 +50,18 @@ def print_executions(session: Session, executions: Iterable[Execution]) -> None:
     if not rows:
         session.screen.line("this task has not run yet")
         return
-    columns = ("RUN", "OUTCOME", "ATTEMPT", "WORKER", "STARTED", "TOOK", "CPU", "MEMORY", "WHY")
-    session.screen.print(table(columns, rows, right=("RUN", "ATTEMPT")))
+    columns = (
+        "EXECUTION",
+        "OUTCOME",
+        "ATTEMPT",
+        "WORKER",
+        "STARTED",
+        "TOOK",
+        "CPU",
+        "MEMORY",
+        "WHY",
+    )
+    session.screen.print(table(columns, rows, right=("EXECUTION", "ATTEMPT")))
 
 
 def _facts(session: Session, task: Task) -> Iterator[tuple[str, str]]:
@@ -64,7 +74,7 @@ def _facts(session: Session, task: Task) -> Iterator[tuple[str, str]]:
     yield "queue", f"{spec.queue}, priority {spec.priority}"
     yield "name", spec.display_name if spec.display_name != spec.task_type else ""
     yield "description", spec.description
-    yield "attempts", f"{show.attempts(task)}, {text.count(task.execution_count, 'run')}"
+    yield "attempts", f"{show.attempts(task)}, {text.count(task.execution_count, 'execution')}"
     yield "crashes", str(task.crash_count) if task.crash_count else ""
     yield "progress", _progress(task)
     yield "created", show.when(show.moment(task, "create_time"), now=now)

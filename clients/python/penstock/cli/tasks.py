@@ -43,7 +43,7 @@ def executions(
     task_id: TaskId,
     limit: Annotated[int, typer.Option(help="At most so many.", min=1, max=100)] = 20,
 ) -> None:
-    """List the runs of a task, newest first: who ran it, how it ended, what it used."""
+    """List the executions of a task, newest first: who ran it, how it ended, what it used."""
     from penstock.cli import show
     from penstock.cli.rpc import connected
     from penstock.cli.task_view import print_executions
@@ -173,11 +173,11 @@ def end(
 
 @command(app, "delete", examples=["penstock tasks delete TASK --yes"])
 def delete(session: Session, task_id: TaskId, yes: Yes = False) -> None:
-    """Delete the record of an ended task, its runs and its logs."""
+    """Delete the record of an ended task, its executions and its logs."""
     from penstock.cli.rpc import connected
     from penstock.v1.task_service_pb2 import DeleteTaskRequest
 
-    confirm(session, f"Delete task {task_id} with its runs and logs?", yes=yes)
+    confirm(session, f"Delete task {task_id} with its executions and logs?", yes=yes)
     with connected(session) as server:
         server.tasks.DeleteTask(DeleteTaskRequest(namespace=session.namespace, task_id=task_id))
     if session.json:

@@ -17,6 +17,8 @@ _UNSAFE: Final = re.compile(
 )
 #: A span: `90`, `1.5s`, `250ms`, `1h30m`.
 _SPAN_PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+#: Longer than anything that the contract allows, and short enough to be added to a date.
+_LONGEST: Final = timedelta(days=36_500)
 _UNITS: Final = {
     "ms": timedelta(milliseconds=1),
     "s": timedelta(seconds=1),
@@ -48,17 +50,25 @@ def parse_span(text: str) -> timedelta:
     Raises ValueError with what is allowed.
     """
     text = text.strip().lower()
+    shown = one_line(text, limit=40)
     try:
-        if re.fullmatch(r"\d+(\.\d+)?", text):
-            return timedelta(seconds=float(text))
-        if text and not _SPAN_PART.sub("", text):
-            parts = (float(number) * _UNITS[unit] for number, unit in _SPAN_PART.findall(text))
-            return sum(parts, timedelta())
+        span = _read_span(text)
     except OverflowError:
-        raise ValueError(f"{one_line(text)!r} is longer than any span can be") from None
-    raise ValueError(
-        f"{one_line(text)!r} is not a span; write 90 (seconds), 250ms, 5s, 1h30m or 2d"
-    )
+        span = timedelta.max
+    if span is None:
+        raise ValueError(f"{shown!r} is not a span; write 90 (seconds), 250ms, 5s, 1h30m or 2d")
+    if span > _LONGEST:
+        raise ValueError(f"{shown!r} is not a span of at most {_LONGEST.days} days")
+    return span
+
+
+def _read_span(text: str) -> timedelta | None:
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return timedelta(seconds=float(text))
+    if not text or _SPAN_PART.sub("", text):
+        return None
+    parts = (float(number) * _UNITS[unit] for number, unit in _SPAN_PART.findall(text))
+    return sum(parts, timedelta())
 
 
 def parse_time(text: str, *, now: datetime) -> datetime:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -104,6 +103,8 @@ def up(
 
     A part that dies is started again. Ctrl-C ends all in order; tasks stay in the data folder.
     """
+    import asyncio
+
     from penstock.cli.spec import pairs
     from penstock.cli.supervise.run import Up
     from penstock.cli.supervise.stage import UpOptions, find_example, read_config

@@ -109,7 +109,7 @@ def _print_event(session: Session, event: TaskEvent, cursor: str) -> None:
 
 
 def event_line(event: TaskEvent) -> Text:
-    """`12:00:01 SUCCEEDED 06f1… default shell run 1`, and why where something went wrong."""
+    """`12:00:01 SUCCEEDED 06f1… default shell  execution 1`, and why where something went wrong."""
     from rich.text import Text
 
     from penstock.cli import show
@@ -131,7 +131,7 @@ def _details(event: TaskEvent) -> str:
     from penstock.v1.execution_pb2 import ExecutionOutcome
     from penstock.v1.task_pb2 import CancelReason
 
-    parts = [f"run {event.execution}" if event.execution else ""]
+    parts = [f"execution {event.execution}" if event.execution else ""]
     if event.outcome and show.word(ExecutionOutcome, event.outcome) not in ("SUCCEEDED",):
         parts.append(show.word(ExecutionOutcome, event.outcome))
     if event.cancel_reason:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -13,6 +14,9 @@ from penstock.cli.command import command, to_span
 from penstock.cli.exits import CommandFailed, usage
 from penstock.cli.session import Session
 from penstock.cli.spec import pairs
+
+if TYPE_CHECKING:
+    from penstock.options import ClientOptions
 
 _ISOLATED: Final = "Isolated handlers"
 
@@ -98,12 +102,8 @@ def worker(
 
     The module is looked for in the working folder too. A worker takes only what it can start.
     """
-    if reload:
-        from penstock.cli.reload import run_reloading
-
-        run_reloading(session)
-        return
     options = {
+        "client": _client_options(session),
         "queues": tuple(queue or ()),
         "slots": slots,
         "runners": runners,
@@ -114,28 +114,53 @@ def worker(
         "drain_grace": None if drain_grace is None else to_span(drain_grace, "--drain-grace"),
         "metrics": metrics,
     }
-    run(session, target, {key: value for key, value in options.items() if value}, ready_file)
-
-
-def run(session: Session, target: str, options: dict[str, Any], ready_file: Path | None) -> None:
-    """Runs the worker until it is told to stop."""
-    from penstock.cli.rpc import client_options
-
+    given = {key: value for key, value in options.items() if value not in (None, "", ())}
     # Python adds the working folder for `python -m`, but not for an installed program.
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
+    run(target, given, ready_file, reload=reload)
+
+
+def _client_options(session: Session) -> ClientOptions:
+    from penstock.cli.rpc import client_options
+
+    return client_options(session)
+
+
+def run(target: str, options: dict[str, Any], ready_file: Path | None, *, reload: bool) -> None:
+    """Runs the worker until it is told to stop."""
     try:
-        from penstock_worker import WorkerOptions, WorkerStartError, run_worker
+        from penstock_worker.errors import WorkerStartError
+        from penstock_worker.run import run_worker
     except ModuleNotFoundError as error:
-        remedy = "pip install 'penstock[worker]'"
         raise CommandFailed(
-            f"a worker needs {error.name}, which is not installed", remedy=remedy
+            f"a worker needs {error.name}, which is not installed",
+            remedy="pip install 'penstock[worker]'",
         ) from None
     try:
-        run_worker(target, WorkerOptions(client=client_options(session), **options))
+        if ready_file is None or reload:
+            run_worker(target, reload=reload, **options)
+        else:
+            _run_announced(target, options, ready_file)
     except ValueError as error:
         raise usage(str(error)) from None
     except WorkerStartError as error:
-        raise CommandFailed(
-            str(error), remedy="name it as module:worker or file.py:worker"
-        ) from None
+        raise CommandFailed(str(error)) from None
+
+
+def _run_announced(target: str, options: dict[str, Any], ready_file: Path) -> None:
+    """Runs the worker, and writes the ready file once its handlers are loaded."""
+    import uvloop
+
+    from penstock_worker.options import WorkerOptions
+    from penstock_worker.run import WorkerProcess
+
+    def announce(process: WorkerProcess) -> None:
+        slots = process.options.slots
+        about = f"{target}, {slots} slots"
+        draft = ready_file.with_name(f"{ready_file.name}.{os.getpid()}")
+        draft.write_text(json.dumps({"pid": os.getpid(), "about": about}))
+        draft.replace(ready_file)
+
+    settings = WorkerOptions(**options)
+    uvloop.run(WorkerProcess(target, settings, on_started=announce).run())
