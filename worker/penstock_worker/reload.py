@@ -58,8 +58,10 @@ def _written(path: str) -> float | None:
 
 async def changed(folder: str, before: dict[str, float]) -> None:
     """Waits until a Python file below the folder is new, gone, or written again."""
-    while await asyncio.to_thread(snapshot, folder) == before:
+    while True:
         await asyncio.sleep(INTERVAL)
+        if await asyncio.to_thread(snapshot, folder) != before:
+            return
 
 
 async def run_reloading(make: Make, folder: str) -> None:

@@ -146,7 +146,7 @@ class WorkerProcess:
     def _wire(self, supervisor: Supervisor, hello: Hello) -> None:
         options = self.options
         queues = options.queues or hello.queues
-        supervisor.reporter = Reporter(
+        reporter = Reporter(
             self._connection,
             supervisor.capacity,
             supervisor,
@@ -154,7 +154,7 @@ class WorkerProcess:
             session_id=self.session_id,
             queues=queues,
         )
-        supervisor.poller = Poller(
+        poller = Poller(
             self._connection,
             supervisor.capacity,
             supervisor,
@@ -164,8 +164,8 @@ class WorkerProcess:
             wait=options.poll_wait.total_seconds(),
         )
         # While a poll waits for tasks there are none; a report that asked too would ask in vain.
-        poller = supervisor.poller
-        supervisor.reporter.wants_leases = lambda: poller.asked < 2 * supervisor.capacity.free
+        reporter.wants_leases = lambda: poller.asked < 2 * supervisor.capacity.free
+        supervisor.connect(reporter, poller)
 
     def _session(self, hello: Hello) -> worker_pb2.WorkerSession:
         return worker_pb2.WorkerSession(

@@ -74,6 +74,12 @@ class Supervisor:
         self.crew: Crew
         self.reporter: Reporter
         self.poller: Poller
+        self._has_poller = False
+
+    def connect(self, reporter: Reporter, poller: Poller) -> None:
+        """Gives the supervisor its two ways to the server."""
+        self.reporter, self.poller = reporter, poller
+        self._has_poller = True
 
     def serve(self, handlers: Mapping[str, HandlerInfo]) -> None:
         """Says which types there are."""
@@ -272,7 +278,8 @@ class Supervisor:
         for held, lease, traceparent in waiting:
             if held.id in self.table.by_id:
                 self._start(held, lease, traceparent)
-        self.poller.reconsider()
+        if self._has_poller:  # not while the first runners start
+            self.poller.reconsider()
 
     def on_death(self, runner: Runner, how: str, *, was_ready: bool, was_asked: bool) -> None:
         """Ends the executions of a runner that has died."""
