@@ -14,16 +14,29 @@ from typing import Final
 import uvloop
 
 from penstock_server import processes
-from penstock_server.app import Ready, StartFailed, Stop, logging_from, serve
+from penstock_server.app import Ready, StartFailed, Stop, serve
 from penstock_server.config import Config, ConfigError, load_config
 from penstock_server.embedded import EmbeddedStoreError
+from penstock_server.options import log_options
 from penstock_server.processes import ProcessesFailed
+from penstock_server.service.listening import AddressTaken
 from penstock_server.service.tls import BadCertificate
 from penstock_server.store.meta import WrongStore
+from penstock_server.telemetry.logging import configure_logging
 
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
+
+# What can go wrong on somebody's machine; anything else is a fault, and shows its stack.
+_EXPECTED: Final = (
+    AddressTaken,
+    BadCertificate,
+    EmbeddedStoreError,
+    ProcessesFailed,
+    StartFailed,
+    WrongStore,
+)
 
 # Flags that stand for a setting, and the setting.
 _SHORT_FLAGS: Final = {
@@ -43,14 +56,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         config = load_config(flags=_flags(options), config_file=options.config)
-        logging_from(config)
+        configure_logging(log_options(config))
         if config.processes > 1:
             processes.run(config, arguments, ready_file=options.ready_file)
         else:
             uvloop.run(_serve(config, options))
     except (ConfigError, UsageError) as error:
         return _fail(error, EXIT_USAGE)
-    except (StartFailed, ProcessesFailed, EmbeddedStoreError, WrongStore, BadCertificate) as error:
+    except _EXPECTED as error:
         return _fail(error, EXIT_FAILED)
     return EXIT_OK
 

@@ -62,7 +62,7 @@ class Metrics:
             "penstock_executions_ended",
             "Executions that ended, by outcome (succeeded, failed, timed_out, cancelled, crashed, "
             "lost, released).",
-            (*_QUEUE, "outcome"),
+            ("namespace", "outcome"),
             registry=r,
         )
         self.tasks_ended = Counter(
@@ -83,7 +83,7 @@ class Metrics:
             _QUEUE,
             registry=r,
         )
-        self.leases_refused = Counter(
+        self.reports_refused = Counter(
             "penstock_reports_refused", "Reports with a lease that was over.", registry=r
         )
         self.queue_tasks = Gauge(
