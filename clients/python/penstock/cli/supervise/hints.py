@@ -16,9 +16,8 @@ from penstock.cli.screen import Screen
 if TYPE_CHECKING:
     from penstock_server.config import Config
 
-#: What the lines submit: it writes a line each second, so that there is something to watch and to
-#: cancel.
-_COMMAND: Final = "for i in 1 2 3 4 5 6 7 8 9; do echo line $i; sleep 1; done"
+#: What the lines submit: it writes a line each second, so that there is something to watch.
+_COMMAND: Final = "for i in 1 2 3 4 5; do echo line $i; sleep 1; done"
 _SERVICE: Final = "penstock.v1.TaskService"
 
 
@@ -62,22 +61,31 @@ def _buf_lines(buf: str, address: str) -> Iterator[str]:
     base = f"{buf} curl --protocol grpc --http2-prior-knowledge"
     url = f"http://{address}"
     yield f"{base} --list-services {url}"
-    yield f"TASK=$({base} -d {_quoted(_submit())} {url}/{_SERVICE}/SubmitTask {_ID}); echo $TASK"
-    yield f"{base} -d {_about_task()} {url}/{_SERVICE}/GetTask"
-    yield f"{base} -d {_about_task(follow=True)} {url}/{_SERVICE}/TailLogs"
-    yield f"{base} -d {_watch()} {url}/{_SERVICE}/WatchTasks"
-    yield f"{base} -d {_about_task()} {url}/{_SERVICE}/CancelTask"
+    for method, body in _calls():
+        yield _line(f"{base} -d {body} {url}/{_SERVICE}/{method}", method)
 
 
 def _grpcurl_lines(grpcurl: str, address: str) -> Iterator[str]:
     base = f"{grpcurl} -plaintext"
     yield f"{base} {address} list"
-    submit = f"{base} -d {_quoted(_submit())} {address} {_SERVICE}/SubmitTask"
-    yield f"TASK=$({submit} {_ID}); echo $TASK"
-    yield f"{base} -d {_about_task()} {address} {_SERVICE}/GetTask"
-    yield f"{base} -d {_about_task(follow=True)} {address} {_SERVICE}/TailLogs"
-    yield f"{base} -d {_watch()} {address} {_SERVICE}/WatchTasks"
-    yield f"{base} -d {_about_task()} {address} {_SERVICE}/CancelTask"
+    for method, body in _calls():
+        yield _line(f"{base} -d {body} {address} {_SERVICE}/{method}", method)
+
+
+def _calls() -> Iterator[tuple[str, str]]:
+    """Methods and their requests, quoted for a shell that keeps the task's id in TASK."""
+    task = _with_task({"taskId": "$TASK"})
+    yield "SubmitTask", _quoted(_submit())
+    yield "TailLogs", _with_task({"taskId": "$TASK", "follow": True})
+    yield "WatchTasks", _with_task({"taskIds": ["$TASK"]})
+    yield "GetTask", task
+    yield "SubmitTask", _quoted(_submit(delay="3600s"))
+    yield "CancelTask", task
+
+
+def _line(call: str, method: str) -> str:
+    """The call; of a submit the shell keeps the task's id, 26 characters, for the next ones."""
+    return f"TASK=$({call} | {_ID}); echo $TASK" if method == "SubmitTask" else call
 
 
 def _grpcurl_title() -> str:
@@ -88,27 +96,21 @@ def _grpcurl_title() -> str:
     )
 
 
-#: Cuts the task's id, 26 characters, out of an answer.
-_ID: Final = "| grep -om1 '[0-9a-z]\\{26\\}'"
+_ID: Final = "grep -om1 '[0-9a-z]\\{26\\}'"
 
 
-def _submit() -> dict[str, Any]:
-    return {"spec": {"taskType": "shell", "payload": {"json": {"command": _COMMAND}}}}
+def _submit(**more: str) -> dict[str, Any]:
+    payload = {"json": {"command": _COMMAND}}
+    return {"spec": {"taskType": "shell", **more, "payload": payload}}
 
 
 def _quoted(value: dict[str, Any]) -> str:
     return shlex.quote(json.dumps(value))
 
 
-def _about_task(**more: object) -> str:
-    """A request that names the task of the line before, whose id the shell puts in."""
-    body = json.dumps({"taskId": "$TASK", **more})
-    return '"' + body.replace('"', '\\"') + '"'
-
-
-def _watch() -> str:
-    body = json.dumps({"taskIds": ["$TASK"]})
-    return '"' + body.replace('"', '\\"') + '"'
+def _with_task(value: dict[str, Any]) -> str:
+    """A request in double quotes, so that the shell puts the id in."""
+    return '"' + json.dumps(value).replace('"', '\\"') + '"'
 
 
 def _program(name: str) -> str | None:

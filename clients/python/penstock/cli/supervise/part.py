@@ -161,7 +161,9 @@ def describe(status: int) -> str:
 
 def open_log(path: Path) -> int:
     """Opens a part's log for appending. A large one becomes the old one, of which one is kept."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # The folder of the folder too: `parents` alone would open it to everybody.
+    path.parent.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.parent.mkdir(exist_ok=True, mode=0o700)
     if path.exists() and path.stat().st_size > _LARGEST_LOG:
         path.replace(path.with_suffix(".log.1"))
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)

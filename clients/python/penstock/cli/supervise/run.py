@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Final
 from penstock.cli.exits import CommandFailed, Exit
 from penstock.cli.screen import Screen
 from penstock.cli.supervise.board import Board
-from penstock.cli.supervise.part import Part, PartFailed, Plan
+from penstock.cli.supervise.part import Part, PartFailed, Plan, open_log
 from penstock.cli.supervise.stage import UpOptions, check_free
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class Up:
         check_free(config, embedded=embedded)
         self._listen_to_signals()
         async with AsyncExitStack() as stack:
+            self._log_to_file(stack)
             runtime = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="penstock-up-")))
             store = await self._start_store(stack) if embedded else None
             url = store.url if store else config.store.url.secret_text
@@ -75,6 +76,13 @@ class Up:
         if self._stop.is_set():
             self._force.set()
         self._stop.set()
+
+    def _log_to_file(self, stack: AsyncExitStack) -> None:
+        """What the embedded store's keeper logs stands beside the logs of the other parts."""
+        from penstock_server.telemetry.logging import LogOptions, configure_logging
+
+        file = stack.enter_context(os.fdopen(open_log(self._log("up")), "a", buffering=1))
+        configure_logging(LogOptions(stream=file, format="console"))
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
