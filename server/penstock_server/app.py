@@ -18,16 +18,38 @@ from typing import Any, Final
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 
+from penstock.v1 import (
+    namespace_service_pb2,
+    namespace_service_pb2_grpc,
+    queue_service_pb2,
+    queue_service_pb2_grpc,
+    task_service_pb2,
+    task_service_pb2_grpc,
+    worker_service_pb2,
+    worker_service_pb2_grpc,
+)
+from penstock.v1.queue_pb2 import QueueConfig
 from penstock_server import options
 from penstock_server.config import Address, Config, StoreUrl
+from penstock_server.duties.duty import Duties
+from penstock_server.duties.gauger import Gauger
+from penstock_server.duties.promoter import Promoter
+from penstock_server.duties.pruner import Pruner, Sweeper
+from penstock_server.duties.reaper import Reaper
 from penstock_server.embedded import EmbeddedStore
 from penstock_server.engine.access import KeyRing
 from penstock_server.engine.engine import Engine
+from penstock_server.engine.queues import QueueConfigs
 from penstock_server.model.errors import StoreUnavailable
 from penstock_server.service.authorizer import RoleAuthorizer
 from penstock_server.service.companions import Health, add_companions
 from penstock_server.service.interceptors import Admission, CallTimes, Edge, EdgeParts, Registry
 from penstock_server.service.listening import drain, listen
+from penstock_server.service.namespace_service import NamespaceService
+from penstock_server.service.observe import LeaseObserver
+from penstock_server.service.queue_service import QueueService
+from penstock_server.service.task_service import TaskService
+from penstock_server.service.worker_service import WorkerService
 from penstock_server.store.access_keys import RedisAccessKeys
 from penstock_server.store.store import Store, open_store
 from penstock_server.telemetry import events
@@ -95,7 +117,7 @@ async def serve(
         page = _metrics_page(config, metrics, stack)
         tracing = _tracing(config, stack)
         store_url = await _store_url(config, stack)
-        store = await _opened(config, store_url, stack)
+        store = await _opened(config, store_url, stack, metrics)
         rooms = await stack.enter_async_context(_rooms(config, store, metrics, tracing))
         server, port = await listen(
             options.listen_options(config, share_port=share_port), rooms.registry
@@ -165,12 +187,14 @@ async def _rooms(
         )
     )
     registry = Registry(edge, CallTimes(short=config.limits.call_timeout))
-    engine = Engine(store, EngineObserver(metrics))
+    observer = EngineObserver(metrics)
+    engine = Engine(store, observer)
     await engine.start()
+    _duties(engine, observer, metrics).start(engine.background)
     health = Health(
         lambda: store.connection.read("PING"), on_change=lambda up: metrics.store_up.set(int(up))
     )
-    for service in _services(config, engine):
+    for service in _services(config, engine, LeaseObserver(metrics, tracing)):
         registry.add(service.descriptor, service.servicer, service.add)
     await add_companions(registry, health)
     await health.probe_once()
@@ -181,8 +205,47 @@ async def _rooms(
         await engine.stop()
 
 
-def _services(config: Config, engine: Engine) -> list[_Service]:
-    return []
+def _services(config: Config, engine: Engine, observer: LeaseObserver) -> list[_Service]:
+    limits = options.request_limits(config)
+    configs = QueueConfigs(engine.store, QueueConfig.FromString)
+    return [
+        _Service(
+            task_service_pb2.DESCRIPTOR.services_by_name["TaskService"],
+            TaskService(engine, configs, limits),
+            task_service_pb2_grpc.add_TaskServiceServicer_to_server,
+        ),
+        _Service(
+            worker_service_pb2.DESCRIPTOR.services_by_name["WorkerService"],
+            WorkerService(engine, limits, observer),
+            worker_service_pb2_grpc.add_WorkerServiceServicer_to_server,
+        ),
+        _Service(
+            queue_service_pb2.DESCRIPTOR.services_by_name["QueueService"],
+            QueueService(engine, configs, limits),
+            queue_service_pb2_grpc.add_QueueServiceServicer_to_server,
+        ),
+        _Service(
+            namespace_service_pb2.DESCRIPTOR.services_by_name["NamespaceService"],
+            NamespaceService(engine.namespaces, limits),
+            namespace_service_pb2_grpc.add_NamespaceServiceServicer_to_server,
+        ),
+    ]
+
+
+def _duties(engine: Engine, observer: EngineObserver, metrics: Metrics) -> Duties:
+    store = engine.store
+    return Duties(
+        store,
+        engine.server_id,
+        [
+            Promoter(store.queues),
+            Reaper(store.leases, observer),
+            Pruner(store.queues),
+            Sweeper(store.queues),
+            Gauger(engine, observer),
+        ],
+        on_run=lambda name, seconds: metrics.duty_duration.labels(name).observe(seconds),
+    )
 
 
 def _warn_if_open(config: Config, keys: KeyRing) -> None:
@@ -222,7 +285,7 @@ async def _store_url(config: Config, stack: AsyncExitStack) -> StoreUrl:
     return StoreUrl(embedded.url)
 
 
-async def _opened(config: Config, url: StoreUrl, stack: AsyncExitStack) -> Store:
+async def _opened(config: Config, url: StoreUrl, stack: AsyncExitStack, metrics: Metrics) -> Store:
     """The store; one that is just being started is waited for."""
     loop = asyncio.get_running_loop()
     give_up = loop.time() + _STORE_PATIENCE.total_seconds()
@@ -232,6 +295,7 @@ async def _opened(config: Config, url: StoreUrl, stack: AsyncExitStack) -> Store
                 url.secret_text,
                 partitions=config.store.partitions,
                 limits=options.store_limits(config),
+                on_call=lambda verb, seconds: metrics.store_duration.labels(verb).observe(seconds),
             )
         except StoreUnavailable as error:
             if loop.time() > give_up:

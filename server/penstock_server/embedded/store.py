@@ -188,7 +188,7 @@ async def _ask_to_end(folder: DataFolder) -> str:
 async def _refuse_if_used(folder: DataFolder, pid: str) -> None:
     # Somebody may have deleted the lock file of a living server. Connections of a dead one are
     # closed by the kernel, but the store may need a moment to see that.
-    for _ in range(20):
+    for _ in range(10):
         clients = await wire.info(folder.socket, "clients")
         if int(clients.get("connected_clients", "1")) <= 1:
             return

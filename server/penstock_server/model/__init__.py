@@ -1,1 +1,4 @@
-"""The nouns: states, ids, tokens, records and errors. Imports nothing of ours, knows neither gRPC nor Redis."""
+"""The nouns: states, ids, tokens, records and errors.
+
+Imports nothing of ours, knows neither gRPC nor Redis.
+"""

@@ -1,19 +1,23 @@
 """What can be wrong with a request, as typed facts.
 
-Every error names its reason (a value of `ErrorReason` in proto/penstock/v1/error.proto, without the prefix) and
-carries every fact of its text, so that a program never has to read the text. The service room maps reasons to gRPC
-codes in one table; nothing here knows gRPC.
+Every error names its reason (a value of `ErrorReason` in proto/penstock/v1/error.proto, without the
+prefix) and carries every fact of its text, so that a program never has to read the text. The
+service room maps reasons to gRPC codes in one table; nothing here knows gRPC.
 
     PenstockError
-    ├── FieldInvalid · TooLarge · PageTokenInvalid · CursorInvalid          the request is wrong
-    ├── TaskNotFound · ExecutionNotFound · QueueNotFound                    what it names is not there
-    │   NamespaceNotFound · WorkerNotFound
-    ├── TaskAlreadyExists · IdempotencyKeyReused · NamespaceAlreadyExists   what it makes is there already
-    ├── TaskStateConflict · LeaseLost · CursorExpired · EtagMismatch        the state does not allow it
-    │   CrossPartition · BatchAborted · NamespaceNotEmpty · LimitReached
-    ├── Unauthenticated · PermissionDenied                                  the caller may not
-    └── BacklogFull · Overloaded · StoreFull · StoreUnavailable             not now: repeat later
-        ShuttingDown
+    ├── the request is wrong
+    │     FieldInvalid · TooLarge · PageTokenInvalid · CursorInvalid
+    ├── what it names is not there
+    │     TaskNotFound · ExecutionNotFound · QueueNotFound · NamespaceNotFound · WorkerNotFound
+    ├── what it makes is there already
+    │     TaskAlreadyExists · IdempotencyKeyReused · NamespaceAlreadyExists
+    ├── the state does not allow it
+    │     TaskStateConflict · LeaseLost · CursorExpired · EtagMismatch · CrossPartition
+    │     BatchAborted · NamespaceNotEmpty · LimitReached
+    ├── the caller may not
+    │     Unauthenticated · PermissionDenied
+    └── not now: repeat later
+          BacklogFull · Overloaded · StoreFull · StoreUnavailable · ShuttingDown
 """
 
 from collections.abc import Sequence
@@ -31,7 +35,9 @@ class Violation:
 
 
 class PenstockError(Exception):
-    """A refusal. `reason` is for programs, `facts` holds every value of the text, the text is for people."""
+    """A refusal. `reason` is for programs, `facts` holds every value of the text, the text is
+    for people.
+    """
 
     reason: ClassVar[str]
     retry_delay: timedelta | None = None
@@ -62,7 +68,8 @@ class TooLarge(PenstockError):
 
     def __init__(self, *, field: str, size: int, limit: int) -> None:
         super().__init__(
-            f"{field} has {size} bytes, at most {limit} are allowed; store large data elsewhere and send a reference",
+            f"{field} has {size} bytes, at most {limit} are allowed; store large data elsewhere "
+            "and send a reference",
             field=field,
             size=size,
             limit=limit,
@@ -76,7 +83,9 @@ class PageTokenInvalid(PenstockError):
     reason = "PAGE_TOKEN_INVALID"
 
     def __init__(self) -> None:
-        super().__init__("the page token is damaged or was made for other arguments; begin again without it")
+        super().__init__(
+            "the page token is damaged or was made for other arguments; begin again without it"
+        )
         self.violations = (Violation("page_token", "not a token of this list"),)
 
 
@@ -86,7 +95,9 @@ class CursorInvalid(PenstockError):
     reason = "CURSOR_INVALID"
 
     def __init__(self) -> None:
-        super().__init__("the cursor is damaged or was made by another store; begin again without it")
+        super().__init__(
+            "the cursor is damaged or was made by another store; begin again without it"
+        )
         self.violations = (Violation("cursor", "not a cursor of this stream"),)
 
 
@@ -96,7 +107,9 @@ class CursorExpired(PenstockError):
     reason = "CURSOR_EXPIRED"
 
     def __init__(self) -> None:
-        super().__init__("the cursor is older than what is kept; read the state anew and go on from there")
+        super().__init__(
+            "the cursor is older than what is kept; read the state anew and go on from there"
+        )
 
 
 class TaskNotFound(PenstockError):
@@ -118,7 +131,9 @@ class ExecutionNotFound(PenstockError):
     reason = "EXECUTION_NOT_FOUND"
 
     def __init__(self, *, task_id: str, number: int) -> None:
-        super().__init__(f"task {task_id} has no execution {number}", task_id=task_id, number=number)
+        super().__init__(
+            f"task {task_id} has no execution {number}", task_id=task_id, number=number
+        )
 
 
 class QueueNotFound(PenstockError):
@@ -140,7 +155,9 @@ class NamespaceNotFound(PenstockError):
     reason = "NAMESPACE_NOT_FOUND"
 
     def __init__(self, *, namespace: str) -> None:
-        super().__init__(f"no namespace {namespace}; make it with CreateNamespace", namespace=namespace)
+        super().__init__(
+            f"no namespace {namespace}; make it with CreateNamespace", namespace=namespace
+        )
 
 
 class WorkerNotFound(PenstockError):
@@ -150,7 +167,9 @@ class WorkerNotFound(PenstockError):
 
     def __init__(self, *, namespace: str, session_id: str) -> None:
         super().__init__(
-            f"no worker session {session_id} in namespace {namespace}", namespace=namespace, session_id=session_id
+            f"no worker session {session_id} in namespace {namespace}",
+            namespace=namespace,
+            session_id=session_id,
         )
 
 
@@ -170,7 +189,8 @@ class NamespaceNotEmpty(PenstockError):
 
     def __init__(self, *, namespace: str) -> None:
         super().__init__(
-            f"namespace {namespace} still holds tasks or cannot be removed; purge its queues first", namespace=namespace
+            f"namespace {namespace} still holds tasks or cannot be removed; purge its queues first",
+            namespace=namespace,
         )
 
 
@@ -190,7 +210,8 @@ class IdempotencyKeyReused(PenstockError):
 
     def __init__(self, *, task_id: str) -> None:
         super().__init__(
-            f"the idempotency key belongs to task {task_id}, which has another spec; use a new key for a new task",
+            f"the idempotency key belongs to task {task_id}, which has another spec; use a new "
+            "key for a new task",
             task_id=task_id,
         )
 
@@ -201,7 +222,12 @@ class TaskStateConflict(PenstockError):
     reason = "TASK_STATE_CONFLICT"
 
     def __init__(self, *, task_id: str, state: str, wanted: str) -> None:
-        super().__init__(f"task {task_id} is {state} and cannot be {wanted}", task_id=task_id, state=state, wanted=wanted)
+        super().__init__(
+            f"task {task_id} is {state} and cannot be {wanted}",
+            task_id=task_id,
+            state=state,
+            wanted=wanted,
+        )
 
 
 class LeaseLost(PenstockError):
@@ -210,7 +236,10 @@ class LeaseLost(PenstockError):
     reason = "LEASE_LOST"
 
     def __init__(self, *, task_id: str) -> None:
-        super().__init__(f"the lease of task {task_id} is over; drop the work, somebody else may do it", task_id=task_id)
+        super().__init__(
+            f"the lease of task {task_id} is over; drop the work, somebody else may do it",
+            task_id=task_id,
+        )
 
 
 class EtagMismatch(PenstockError):
@@ -229,7 +258,8 @@ class CrossPartition(PenstockError):
 
     def __init__(self, *, partitions: int) -> None:
         super().__init__(
-            f"the queues of this all-or-none batch lie in {partitions} partitions; use queues of one partition, or no all_or_none",
+            f"the queues of this all-or-none batch lie in {partitions} partitions; use queues "
+            "of one partition, or no all_or_none",
             partitions=partitions,
         )
 
@@ -249,7 +279,9 @@ class LimitReached(PenstockError):
     reason = "LIMIT_REACHED"
 
     def __init__(self, *, what: str, limit: int) -> None:
-        super().__init__(f"there are {limit} {what} already, which is the server's bound", what=what, limit=limit)
+        super().__init__(
+            f"there are {limit} {what} already, which is the server's bound", what=what, limit=limit
+        )
 
 
 class Unauthenticated(PenstockError):
@@ -258,7 +290,9 @@ class Unauthenticated(PenstockError):
     reason = "UNAUTHENTICATED"
 
     def __init__(self, why: str) -> None:
-        super().__init__(f"{why}; send an API key as metadata `authorization: Bearer <key>`", why=why)
+        super().__init__(
+            f"{why}; send an API key as metadata `authorization: Bearer <key>`", why=why
+        )
 
 
 class PermissionDenied(PenstockError):
@@ -289,7 +323,8 @@ class BacklogFull(_TryLater):
 
     def __init__(self, *, namespace: str, limit: int) -> None:
         super().__init__(
-            f"namespace {namespace} has a backlog of {limit}, which is its bound; submit more slowly or add workers",
+            f"namespace {namespace} has a backlog of {limit}, which is its bound; submit more "
+            "slowly or add workers",
             namespace=namespace,
             limit=limit,
         )
@@ -301,7 +336,9 @@ class Overloaded(_TryLater):
     reason = "OVERLOADED"
 
     def __init__(self, *, what: str, limit: int) -> None:
-        super().__init__(f"the server has {limit} {what} under way, which is its bound", what=what, limit=limit)
+        super().__init__(
+            f"the server has {limit} {what} under way, which is its bound", what=what, limit=limit
+        )
 
 
 class StoreFull(_TryLater):
@@ -310,7 +347,9 @@ class StoreFull(_TryLater):
     reason = "STORE_FULL"
 
     def __init__(self) -> None:
-        super().__init__("the store has no memory left for new tasks; leases and reports go on, so it drains")
+        super().__init__(
+            "the store has no memory left for new tasks; leases and reports go on, so it drains"
+        )
 
 
 class StoreUnavailable(_TryLater):

@@ -1,8 +1,9 @@
-"""Task ids: 128 bits, time first, the partition in the low bits, as 26 characters of lower-case Crockford base32.
+"""Task ids: 128 bits, time first, the partition in the low bits, as 26 characters of lower-case
+Crockford base32.
 
-Layout, from the top: 48 bits of milliseconds, 12 bits that count the calls within one millisecond, 58 random bits, 10 bits of
-partition. Ids of one call differ by 1 in the random field, so they sort in the order of the call, and an id of a repeated
-call can be computed from the first one.
+Layout, from the top: 48 bits of milliseconds, 12 bits that count the calls within one millisecond,
+58 random bits, 10 bits of partition. Ids of one call differ by 1 in the random field, so they sort
+in the order of the call, and an id of a repeated call can be computed from the first one.
 """
 
 import re
@@ -80,4 +81,7 @@ class TaskIds:
         # One more than the last head when the millisecond is the same, or when the clock went back.
         self._last = head = max(head, self._last + 1)
         # The top random bit stays 0, so that counting up within a call cannot overflow the field.
-        return _encode((head << _RANDOM_BITS | self._random_bits(_RANDOM_BITS - 1)) << PARTITION_BITS | partition)
+        return _encode(
+            (head << _RANDOM_BITS | self._random_bits(_RANDOM_BITS - 1)) << PARTITION_BITS
+            | partition
+        )

@@ -1,7 +1,8 @@
 """Lease tokens: the proof of a lease, as workers carry it.
 
-A token spells version, partition, task id, fence and 128 random bits from the server's secure generator, as base64url.
-The store compares fence and random bits whole. Tokens are secrets: they are never logged.
+A token spells version, partition, task id, fence and 128 random bits from the server's secure
+generator, as base64url. The store compares fence and random bits whole. Tokens are secrets: they
+are never logged.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode

@@ -1,7 +1,8 @@
 """The life of a task: its states, what can happen to it, and where each happening leads.
 
-`MOVES` is the one table. The store's scripts refuse what it does not list (it is handed to them at load), the docs draw
-it, and a test holds it complete. Numbers are those of the contract, so nothing is translated on the way.
+`MOVES` is the one table. The store's scripts refuse what it does not list (it is handed to them at
+load), the docs draw it, and a test holds it complete. Numbers are those of the contract, so nothing
+is translated on the way.
 """
 
 from enum import IntEnum, StrEnum
@@ -116,14 +117,24 @@ MOVES: Final[dict[Move, dict[TaskState, TaskState | None]]] = {
     },
     Move.BACK_OFF: {_S.RUNNING: _S.SCHEDULED},
     Move.RETURN: {_S.RUNNING: _S.READY},
-    Move.BURY: {_S.BLOCKED: _S.FAILED, _S.SCHEDULED: _S.FAILED, _S.READY: _S.FAILED, _S.RUNNING: _S.FAILED},
+    Move.BURY: {
+        _S.BLOCKED: _S.FAILED,
+        _S.SCHEDULED: _S.FAILED,
+        _S.READY: _S.FAILED,
+        _S.RUNNING: _S.FAILED,
+    },
     Move.CANCEL: {
         _S.BLOCKED: _S.CANCELLED,
         _S.SCHEDULED: _S.CANCELLED,
         _S.READY: _S.CANCELLED,
         _S.RUNNING: _S.CANCELLED,
     },
-    Move.RETRY: {_S.SCHEDULED: _S.READY, _S.SUCCEEDED: _S.READY, _S.FAILED: _S.READY, _S.CANCELLED: _S.READY},
+    Move.RETRY: {
+        _S.SCHEDULED: _S.READY,
+        _S.SUCCEEDED: _S.READY,
+        _S.FAILED: _S.READY,
+        _S.CANCELLED: _S.READY,
+    },
     Move.RETRY_LATER: {
         _S.SCHEDULED: _S.SCHEDULED,
         _S.SUCCEEDED: _S.SCHEDULED,
@@ -133,4 +144,6 @@ MOVES: Final[dict[Move, dict[TaskState, TaskState | None]]] = {
     Move.UPDATE: {_S.SCHEDULED: _S.SCHEDULED, _S.READY: _S.READY},
     Move.DELETE: {_S.SUCCEEDED: None, _S.FAILED: None, _S.CANCELLED: None},
 }
-"""From each state that allows the move to the state it leads to; None means that the record is gone."""
+"""From each state that allows the move to the state it leads to; None means that the record is
+gone.
+"""

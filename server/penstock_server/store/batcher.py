@@ -1,8 +1,9 @@
 """Sends calls of one verb and partition in batches.
 
-A call waits only while `in_flight` earlier batches are under way; then everything that waits leaves together, within
-bounds. An idle verb is sent at once. A batch that the store refuses is sent again call by call, so that a call that
-cannot succeed fails alone. A caller that has gone away is skipped; what has left is never called back.
+A call waits only while `in_flight` earlier batches are under way; then everything that waits leaves
+together, within bounds. An idle verb is sent at once. A batch that the store refuses is sent again
+call by call, so that a call that cannot succeed fails alone. A caller that has gone away is
+skipped; what has left is never called back.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from ..model.errors import Overloaded, PenstockError
+from penstock_server.model.errors import Overloaded, PenstockError
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -21,7 +22,9 @@ class _Group(Generic[Item, Answer]):
 
     __slots__ = ("future", "items", "size", "weight")
 
-    def __init__(self, items: Sequence[Item], size: int, weight: int, future: "asyncio.Future[list[Answer]]") -> None:
+    def __init__(
+        self, items: Sequence[Item], size: int, weight: int, future: "asyncio.Future[list[Answer]]"
+    ) -> None:
         self.items = items
         self.size = size
         self.weight = weight
@@ -29,7 +32,9 @@ class _Group(Generic[Item, Answer]):
 
 
 class Batcher(Generic[Item, Answer]):
-    """Collects the items of many callers into few calls of `send`, which answers item by item, in order."""
+    """Collects the items of many callers into few calls of `send`, which answers item by item,
+    in order.
+    """
 
     def __init__(
         self,
@@ -50,11 +55,13 @@ class Batcher(Generic[Item, Answer]):
         self._in_flight: set[asyncio.Task[None]] = set()
         self._pump_scheduled = False
 
-    async def call(self, items: Sequence[Item], *, size: int = 0, weight: int | None = None) -> list[Answer]:
+    async def call(
+        self, items: Sequence[Item], *, size: int = 0, weight: int | None = None
+    ) -> list[Answer]:
         """Sends the items with others, and gives their answers in order.
 
-        `size` is their weight in bytes, `weight` in items where one item stands for several. Raises what `send` raises,
-        or `Overloaded` when too much waits already.
+        `size` is their weight in bytes, `weight` in items where one item stands for several. Raises
+        what `send` raises, or `Overloaded` when too much waits already.
         """
         if self._waiting_bytes + size > self._most_waiting_bytes and self._waiting:
             raise Overloaded(what="bytes of waiting store calls", limit=self._most_waiting_bytes)
@@ -63,7 +70,8 @@ class Batcher(Generic[Item, Answer]):
         self._waiting.append(group)
         self._waiting_bytes += size
         if not self._pump_scheduled and len(self._in_flight) < self._most_in_flight:
-            # Deferred to the end of this turn of the loop, so that calls made in the same turn leave together.
+            # Deferred to the end of this turn of the loop, so that calls made in the same turn
+            # leave together.
             self._pump_scheduled = True
             loop.call_soon(self._pump)
         return await group.future
@@ -92,7 +100,9 @@ class Batcher(Generic[Item, Answer]):
         waiting = self._waiting
         while waiting:
             group = waiting[0]
-            if groups and (items + group.weight > self._most_items or size + group.size > self._most_bytes):
+            if groups and (
+                items + group.weight > self._most_items or size + group.size > self._most_bytes
+            ):
                 break
             waiting.popleft()
             self._waiting_bytes -= group.size
@@ -106,7 +116,8 @@ class Batcher(Generic[Item, Answer]):
         try:
             answers = await self._send([item for group in groups for item in group.items])
         except PenstockError as error:
-            # The store is away or full: true for every call, so there is nothing to gain from sending them one by one.
+            # The store is away or full: true for every call, so there is nothing to gain from
+            # sending them one by one.
             self._fail(groups, error)
         except Exception as error:
             if len(groups) == 1:

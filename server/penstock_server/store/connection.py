@@ -1,11 +1,13 @@
-"""Connections to Redis or Valkey: which clients there are, how scripts are called, and what their errors mean here.
+"""Connections to Redis or Valkey: which clients there are, how scripts are called, and what their
+errors mean here.
 
-Three clients, because they must fail differently: mutations are never repeated blindly, reads may be, and blocking reads wait
-longer than any socket timeout.
+Three clients, because they must fail differently: mutations are never repeated blindly, reads may
+be, and blocking reads wait longer than any socket timeout.
 """
 
 import asyncio
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any, Final
 
 import msgpack
@@ -14,7 +16,8 @@ from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff, NoBackoff
 
-from ..model.errors import PenstockError, StoreFull, StoreUnavailable
+from penstock_server.model.errors import PenstockError, StoreFull, StoreUnavailable
+
 from . import keys
 from .script_library import Script
 
@@ -49,9 +52,16 @@ def translate(error: Exception) -> PenstockError | None:
 class Connection:
     """The clients of one process, and calls of scripts through them."""
 
-    def __init__(self, url: str, *, clock: Callable[[], str] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Callable[[], str] | None = None,
+        on_call: Callable[[str, float], None] = lambda _verb, _seconds: None,
+    ) -> None:
         self._url = url
         self._clock = clock
+        self._on_call = on_call
         self.mutations: AnyRedis
         self.reads: AnyRedis
         self.blocking: AnyRedis
@@ -89,17 +99,20 @@ class Connection:
         """
         client = self.reads if script.reads_only else self.mutations
         now = self._clock() if self._clock else ""
+        started = perf_counter()
         arguments = (1, keys.tag(partition), now, msgpack.packb(value, use_bin_type=False))
         try:
             try:
                 answer = await client.execute_command("EVALSHA", script.sha, *arguments)
             except exceptions.NoScriptError:
-                # After a restart or a SCRIPT FLUSH. EVAL stores the script again, on the node that needs it.
+                # After a restart or a SCRIPT FLUSH. EVAL stores the script again, on the node that
+                # needs it.
                 answer = await client.execute_command("EVAL", script.source, *arguments)
         except asyncio.CancelledError:
             raise
         except Exception as error:
             raise translate(error) or error from error
+        self._on_call(script.name, perf_counter() - started)
         return msgpack.unpackb(answer, raw=True, strict_map_key=False)
 
     async def read(self, *command: Any) -> Any:

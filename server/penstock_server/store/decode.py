@@ -4,10 +4,11 @@ from typing import Any, Final
 
 import msgpack
 
-from ..model.lifecycle import CancelReason, EventKind, Outcome, TaskState
-from ..model.ids import partition_of
-from ..model.lease_token import encode_lease_token
-from ..model.records import Directive, EventRecord, ExecutionRecord, TaskRecord
+from penstock_server.model.ids import partition_of
+from penstock_server.model.lease_token import encode_lease_token
+from penstock_server.model.lifecycle import CancelReason, EventKind, Outcome, TaskState
+from penstock_server.model.records import Directive, EventRecord, ExecutionRecord, TaskRecord
+
 from .policy import creator_of, spec_of
 
 _TEXTS: Final = frozenset((b"q", b"y", b"w", b"g"))
@@ -18,7 +19,9 @@ _REASONS: Final = {int(reason): reason for reason in CancelReason}
 
 def execution(packed: bytes) -> ExecutionRecord:
     """An ended execution as the scripts keep it."""
-    number, outcome, start, end, session, attempt, fence, report, note = msgpack.unpackb(packed, raw=True)[:9]
+    number, outcome, start, end, session, attempt, fence, report, note = msgpack.unpackb(
+        packed, raw=True
+    )[:9]
     return ExecutionRecord(
         number=number,
         outcome=_OUTCOMES.get(outcome),
@@ -33,7 +36,7 @@ def execution(packed: bytes) -> ExecutionRecord:
     )
 
 
-def running_execution(task: TaskRecord, fence: int) -> ExecutionRecord:
+def running_execution(task: TaskRecord) -> ExecutionRecord:
     """The execution that runs, which only the task itself tells of yet."""
     return ExecutionRecord(
         number=task.executions,
@@ -43,7 +46,7 @@ def running_execution(task: TaskRecord, fence: int) -> ExecutionRecord:
         session_id=task.session_id,
         worker_name="",
         attempt=task.attempt + 1,
-        fence=fence,
+        fence=task.fence,
     )
 
 
@@ -133,11 +136,16 @@ def _event(names: tuple[str, str, str, int], change: list[Any]) -> EventRecord:
 
 def directive(packed: bytes) -> Directive:
     """A directive as the scripts keep it."""
-    kind, directive_id, task_id, fence, random, deadline_ms, reason = msgpack.unpackb(packed, raw=True)[:7]
+    kind, directive_id, task_id, fence, random, deadline_ms, reason = msgpack.unpackb(
+        packed, raw=True
+    )[:7]
     token = encode_lease_token(task_id.decode(), int(fence), random) if task_id else ""
     return Directive(directive_id.decode(), kind.decode(), token, int(deadline_ms), reason.decode())
 
 
 def home_of(task_id: str, partitions: int) -> int:
-    """The partition of a task. An id from elsewhere may name one that does not exist here; it is then simply not found."""
+    """The partition of a task.
+
+    An id from elsewhere may name one that does not exist here; it is then simply not found.
+    """
     return partition_of(task_id) % partitions

@@ -1,6 +1,7 @@
 """Every key of the store, spelled once, for Python and for the scripts.
 
-A key is `{p<n>}:<kind>:…`: all keys of a partition share the hash tag `{p<n>}`, so one script may touch any of them.
+A key is `{p<n>}:<kind>:…`: all keys of a partition share the hash tag `{p<n>}`, so one script may
+touch any of them.
 Parts come from bounded alphabets without `:`, except the last part where it says so.
 
 Times are milliseconds by the store's clock. `QUEUE` below stands for `<namespace>:<queue>`.
@@ -10,7 +11,8 @@ from typing import Final
 
 TEMPLATES: Final = {
     # ---- a task -----------------------------------------------------------------------------
-    # string: two bytes of header length, header (msgpack, see policy.py), spec as the service wrote it.
+    # string: two bytes of header length, header (msgpack, see policy.py), spec as the service wrote
+    # it.
     # Goes when the full record goes.
     "spec": "spec:{namespace}:{id}",
     # hash of small fields (TASK_FIELDS). Outlives the spec as the stub of an ended task.
@@ -30,7 +32,8 @@ TEMPLATES: Final = {
     "types": "types:{namespace}:{queue}:{epoch}",
     # sorted set: fairness key → virtual time. One for each epoch and type.
     "groups": "groups:{namespace}:{queue}:{epoch}:{type}",
-    # sorted set: task id → (9 - priority) * 1e13 + time it became ready. The fairness key may hold `:`.
+    # sorted set: task id → (9 - priority) * 1e13 + time it became ready. The fairness key may hold
+    # `:`.
     "ready": "ready:{namespace}:{queue}:{epoch}:{type}:{group}",
     # sorted set: id of a SCHEDULED task → when it is due.
     "due": "due:{namespace}:{queue}:{epoch}",
@@ -49,7 +52,8 @@ TEMPLATES: Final = {
     "lease_queues": "lease_queues",
     # sorted set: `<namespace>:<id>` of full records of ended tasks → when they may go.
     "ended": "ended",
-    # list: QUEUE and epoch, as `<namespace>:<queue>:<epoch>`, whose tasks are to be cancelled as purged.
+    # list: QUEUE and epoch, as `<namespace>:<queue>:<epoch>`, whose tasks are to be cancelled as
+    # purged.
     "purges": "purges",
     # hash: `<namespace>:n` → tasks that have not ended, `<namespace>:b` → bytes of their specs.
     "backlog": "backlog",
@@ -64,10 +68,12 @@ TEMPLATES: Final = {
     # ---- repeated calls ---------------------------------------------------------------------
     # string: first task id of the call. Lives for the request window.
     "request": "request:{namespace}:{request}",
-    # string: spec hash and task id. Lives for the window of the idempotency key. The key may hold `:`.
+    # string: spec hash and task id. Lives for the window of the idempotency key. The key may hold
+    # `:`.
     "idempotency": "idempotency:{namespace}:{queue}:{key}",
     # ---- worker sessions --------------------------------------------------------------------
-    # hash: latest poll number and when the session polled or reported in this partition. Lives for an hour.
+    # hash: latest poll number and when the session polled or reported in this partition. Lives for
+    # an hour.
     "poll": "poll:{namespace}:{session}",
     # hash: directive id → msgpack (see directives.py). Lives for two hours.
     "directives": "directives:{namespace}:{session}",
@@ -124,7 +130,10 @@ TASK_FIELDS: Final = {
     "ik": "its idempotency key; absent when it has none",
     "iw": "when its idempotency key may be forgotten, once it has ended",
 }
-"""Fields of the task hash. Short names: the hash stays small enough for the compact encoding. Spans and times in milliseconds."""
+"""Fields of the task hash.
+
+Short names: the hash stays small enough for the compact encoding. Spans and times in milliseconds.
+"""
 
 QUEUE_FIELDS: Final = {
     "e": "purge epoch, from 0",
@@ -148,7 +157,10 @@ def key(partition: int, kind: str, **parts: object) -> str:
 
 
 def server_channel(server_id: str) -> str:
-    """Pub/sub channel on which scripts tell one server what it waits for. A hint: nothing rests on it."""
+    """Pub/sub channel on which scripts tell one server what it waits for.
+
+    A hint: nothing rests on it.
+    """
     return f"penstock:server:{server_id}"
 
 
@@ -157,7 +169,9 @@ DIRECTIVE_CHANNEL: Final = "penstock:directives"
 
 
 def lua_source(kinds: list[str]) -> str:
-    """The templates as Lua functions, for the kinds that a script uses: `key_ready(namespace, queue, …)`."""
+    """The templates as Lua functions, for the kinds that a script uses: `key_ready(namespace,
+    queue, …)`.
+    """
     return "\n".join(_lua_function(kind) for kind in kinds)
 
 

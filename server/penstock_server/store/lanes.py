@@ -20,7 +20,9 @@ class Lanes:
 
     def home(self, namespace: str, queue: str) -> int:
         """The partition that a queue lives in. Never changes: stored keys rest on it."""
-        return crc32(f"{namespace}:{queue}".encode()) % self.partitions if self.partitions > 1 else 0
+        return (
+            crc32(f"{namespace}:{queue}".encode()) % self.partitions if self.partitions > 1 else 0
+        )
 
     async def run(self, verb: str, partition: int, value: object) -> Any:
         """Calls a script by itself."""

@@ -1,4 +1,6 @@
-"""Leases in the store: make, renew, end, give back, take away; and the log lines that come with them."""
+"""Leases in the store: make, renew, end, give back, take away; and the log lines that come with
+them.
+"""
 
 import secrets
 from collections.abc import Callable, Sequence
@@ -6,9 +8,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from ..model.lease_token import RANDOM_BYTES, LeaseToken
-from ..model.lifecycle import Outcome, ReleaseReason
-from ..model.records import Directive, LeaseRecord
+from penstock_server.model.lease_token import RANDOM_BYTES, LeaseToken
+from penstock_server.model.lifecycle import Outcome, ReleaseReason
+from penstock_server.model.records import Directive, LeaseRecord
+
 from . import decode
 from .lanes import Lanes
 from .policy import spec_of
@@ -75,13 +78,20 @@ class LeaseStore:
     async def lease(
         self, namespace: str, queue: str, server_id: str, offers: Sequence[PollOffer]
     ) -> tuple[int, list[PollAnswer]]:
-        """Hands ready tasks of a queue to polls, in their order. Gives the store's clock and an answer for each poll.
+        """Hands ready tasks of a queue to polls, in their order. Gives the store's clock and an
+        answer for each poll.
 
         If a poll stays unfilled, `server_id` is told when there is more.
         """
         type_lists: dict[tuple[str, ...], int] = {}
         polls = [
-            [o.session_id, o.poll_seq, o.slots, o.most_bytes, type_lists.setdefault(tuple(o.task_types), len(type_lists) + 1)]
+            [
+                o.session_id,
+                o.poll_seq,
+                o.slots,
+                o.most_bytes,
+                type_lists.setdefault(tuple(o.task_types), len(type_lists) + 1),
+            ]
             for o in offers
         ]
         random = self._random_bytes(RANDOM_BYTES * sum(offer.slots for offer in offers))
@@ -90,7 +100,10 @@ class LeaseStore:
         return now_ms, [_poll_answer(result, random) for result in results]
 
     async def complete(self, items: Sequence[tuple[str, LeaseToken, bytes]]) -> list[bool]:
-        """Ends executions as succeeded: namespace, token, report. False for each lease that is lost."""
+        """Ends executions as succeeded: namespace, token, report.
+
+        False for each lease that is lost.
+        """
         rows = [[namespace, t.task_id, t.fence, t.random, report] for namespace, t, report in items]
         return await self._end("complete", items, rows)
 
@@ -113,25 +126,47 @@ class LeaseStore:
         ]
         return await self._end("fail", items, rows)
 
-    async def release(self, items: Sequence[tuple[str, LeaseToken, ReleaseReason, bytes]]) -> list[bool]:
+    async def release(
+        self, items: Sequence[tuple[str, LeaseToken, ReleaseReason, bytes]]
+    ) -> list[bool]:
         """Gives leases back. False for each lease that is lost."""
-        rows = [[namespace, t.task_id, t.fence, t.random, int(why), report] for namespace, t, why, report in items]
+        rows = [
+            [namespace, t.task_id, t.fence, t.random, int(why), report]
+            for namespace, t, why, report in items
+        ]
         return await self._end("release", items, rows)
 
     async def _end(self, verb: str, items: Sequence[Any], rows: list[list[Any]]) -> list[bool]:
-        words = await self._by_partition(verb, [item[1].partition for item in items], rows, bytes_at=-1)
+        words = await self._by_partition(
+            verb, [item[1].partition for item in items], rows, bytes_at=-1
+        )
         return [word == b"ok" for word in words]
 
-    async def renew(self, session_id: str, items: Sequence[tuple[str, LeaseToken, bytes]]) -> list[Renewal | None]:
-        """Begins terms anew: namespace, token, progress or b"". None for each lease that is lost."""
-        rows = [[namespace, t.task_id, t.fence, t.random, progress, session_id] for namespace, t, progress in items]
+    async def renew(
+        self, session_id: str, items: Sequence[tuple[str, LeaseToken, bytes]]
+    ) -> list[Renewal | None]:
+        """Begins terms anew: namespace, token, progress or b"".
+
+        None for each lease that is lost.
+        """
+        rows = [
+            [namespace, t.task_id, t.fence, t.random, progress, session_id]
+            for namespace, t, progress in items
+        ]
         answers = await self._by_partition(
             "renew", [item[1].partition for item in items], rows, wrap=_with_sessions, bytes_at=4
         )
-        return [Renewal(int(answer[1]), bool(answer[2])) if answer[0] == b"ok" else None for answer in answers]
+        return [
+            Renewal(int(answer[1]), bool(answer[2])) if answer[0] == b"ok" else None
+            for answer in answers
+        ]
 
-    async def log(self, items: Sequence[tuple[str, LeaseToken, Sequence[tuple[int, bytes]]]]) -> list[int | None]:
-        """Keeps numbered log lines; gives the number of the last line kept, None for each lease that is lost."""
+    async def log(
+        self, items: Sequence[tuple[str, LeaseToken, Sequence[tuple[int, bytes]]]]
+    ) -> list[int | None]:
+        """Keeps numbered log lines; gives the number of the last line kept, None for each lease
+        that is lost.
+        """
         rows = [[namespace, t.task_id, t.fence, t.random, lines] for namespace, t, lines in items]
         answers = await self._by_partition("log", [item[1].partition for item in items], rows)
         return [int(answer[1]) if answer[0] == b"ok" else None for answer in answers]
@@ -151,7 +186,9 @@ class LeaseStore:
         answers: list[Any] = [None] * len(rows)
         for partition in sorted(set(partitions)):
             places = [place for place, home in enumerate(partitions) if home == partition]
-            found = await self._in_chunks(verb, partition % count, [rows[place] for place in places], wrap, bytes_at)
+            found = await self._in_chunks(
+                verb, partition % count, [rows[place] for place in places], wrap, bytes_at
+            )
             for place, answer in zip(places, found, strict=True):
                 answers[place] = answer
         return answers
@@ -170,13 +207,20 @@ class LeaseStore:
             answers += await self._lanes.batch(verb, partition, chunk, size=size, wrap=wrap)
         return answers
 
-    async def reap(self, partition: int, *, longest_pause: timedelta, limit: int) -> tuple[list[Reaped], bool] | None:
-        """Takes away leases that ran out. Gives what was ended, and whether more is left; None while guarded."""
+    async def reap(
+        self, partition: int, *, longest_pause: timedelta, limit: int
+    ) -> tuple[list[Reaped], bool] | None:
+        """Takes away leases that ran out.
+
+        Gives what was ended, and whether more is left; None while guarded.
+        """
         value = [round(longest_pause.total_seconds() * 1000), limit, self._random_share()]
         word, taken, more = await self._lanes.run("reap", partition, value)
         if word == b"guarded":
             return None
-        return [Reaped(ns.decode(), queue.decode(), Outcome(outcome)) for ns, queue, outcome in taken], bool(more)
+        return [
+            Reaped(ns.decode(), queue.decode(), Outcome(outcome)) for ns, queue, outcome in taken
+        ], bool(more)
 
 
 def _chunks(rows: list[list[Any]], bytes_at: int | None) -> list[list[list[Any]]]:

@@ -4,7 +4,8 @@ import secrets
 from dataclasses import dataclass
 from typing import Final
 
-from ..model.ids import MAX_PARTITIONS
+from penstock_server.model.ids import MAX_PARTITIONS
+
 from . import keys
 from .connection import Connection
 
@@ -15,7 +16,9 @@ OLDEST_LAYOUT: Final = 1
 
 
 class WrongStore(Exception):
-    """The store belongs to another layout or another number of partitions; the text says what to do."""
+    """The store belongs to another layout or another number of partitions; the text says what to
+    do.
+    """
 
 
 @dataclass(frozen=True, slots=True)

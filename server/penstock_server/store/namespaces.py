@@ -2,8 +2,14 @@
 
 import msgpack
 
-from ..model.errors import EtagMismatch, LimitReached, NamespaceAlreadyExists, NamespaceNotFound
-from ..model.records import NamespaceRecord
+from penstock_server.model.errors import (
+    EtagMismatch,
+    LimitReached,
+    NamespaceAlreadyExists,
+    NamespaceNotFound,
+)
+from penstock_server.model.records import NamespaceRecord
+
 from . import keys
 from .lanes import Lanes
 
@@ -38,14 +44,20 @@ class NamespaceStore:
         return _unpack(namespace, packed)
 
     async def update(self, record: NamespaceRecord, *, version: int = -1) -> None:
-        """Replaces a namespace's record. Raises `NamespaceNotFound`, and `EtagMismatch` unless `version` fits or is -1."""
+        """Replaces a namespace's record.
+
+        Raises `NamespaceNotFound`, and `EtagMismatch` unless `version` fits or is -1.
+        """
         known = await self.get(record.namespace)
         if version not in (-1, known.version):
             raise EtagMismatch(etag=str(version))
         await self._connection.write("HSET", self._key, record.namespace, _pack(record))
 
     async def delete(self, namespace: str) -> bool:
-        """Removes a namespace and the names of its empty queues. False if it holds tasks. Raises `NamespaceNotFound`."""
+        """Removes a namespace and the names of its empty queues.
+
+        False if it holds tasks. Raises `NamespaceNotFound`.
+        """
         await self.get(namespace)
         for partition in range(self._partitions):
             backlog = keys.key(partition, "backlog")

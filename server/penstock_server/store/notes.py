@@ -1,6 +1,8 @@
-"""Notes from the store to this server: a queue has tasks, a task has ended, a session has a directive.
+"""Notes from the store to this server: a queue has tasks, a task has ended, a session has a
+directive.
 
-Hints only. Whoever waits also looks by itself from time to time, so a lost note costs time, never correctness.
+Hints only. Whoever waits also looks by itself from time to time, so a lost note costs time, never
+correctness.
 """
 
 import asyncio
@@ -48,7 +50,7 @@ class Notes:
                 log.warning("notes.interrupted", error=type(error).__name__)
                 await asyncio.sleep(0.5)
             finally:
-                await pubsub.aclose()
+                await pubsub.aclose()  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
 
     def _handle(self, message: dict[str, Any]) -> None:
         if message["type"] != "message":

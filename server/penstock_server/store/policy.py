@@ -1,7 +1,8 @@
-"""The head of a stored spec: what the scripts must know to judge executions, in front of what the service wrote.
+"""The head of a stored spec: what the scripts must know to judge executions, in front of what the
+service wrote.
 
-Form: two bytes of length, big-endian; so many bytes of msgpack, an array in the order of `NAMES` with nil for a default;
-then the spec. A task that asks for nothing special has an empty head.
+Form: two bytes of length, big-endian; so many bytes of msgpack, an array in the order of `NAMES`
+with nil for a default; then the spec. A task that asks for nothing special has an empty head.
 """
 
 import struct
@@ -10,7 +11,7 @@ from typing import Final
 
 import msgpack
 
-from ..model.records import DEFAULT_POLICY, Policy
+from penstock_server.model.records import DEFAULT_POLICY, Policy
 
 NAMES: Final = (
     "creator",
@@ -28,7 +29,7 @@ NAMES: Final = (
 _EMPTY: Final = b"\0\0"
 _LENGTH: Final = struct.Struct(">H")
 
-assert {field.name for field in fields(Policy)} == set(NAMES)  # noqa: S101 - a field without a place would be lost
+assert {field.name for field in fields(Policy)} == set(NAMES)
 
 
 def with_policy(policy: Policy, spec: bytes) -> bytes:

@@ -1,10 +1,13 @@
-"""Queues in the store: read, list, set, pause, resume, purge, peek; and the upkeep of what waits in them."""
+"""Queues in the store: read, list, set, pause, resume, purge, peek; and the upkeep of what waits
+in them.
+"""
 
 from collections.abc import Sequence
 from typing import Any
 
-from ..model.errors import EtagMismatch, LimitReached, QueueNotFound
-from ..model.records import QueueRecord, StoreLimits
+from penstock_server.model.errors import EtagMismatch, LimitReached, QueueNotFound
+from penstock_server.model.records import QueueRecord, StoreLimits
+
 from . import keys
 from .lanes import Lanes
 
@@ -43,14 +46,18 @@ class QueueStore:
         names: list[str] = []
         for partition in range(self._lanes.partitions):
             name = keys.key(partition, "queues", namespace=namespace)
-            found = await self._lanes.connection.read("ZRANGEBYLEX", name, start, "+", "LIMIT", 0, limit)
+            found = await self._lanes.connection.read(
+                "ZRANGEBYLEX", name, start, "+", "LIMIT", 0, limit
+            )
             names += [queue.decode() for queue in found]
         return sorted(names)[:limit]
 
-    async def config(self, namespace: str, queue: str) -> bytes:
-        """What operators set on a queue; b"" if nothing."""
-        name = keys.key(self._lanes.home(namespace, queue), "queue", namespace=namespace, queue=queue)
-        return await self._lanes.connection.read("HGET", name, "cf") or b""
+    async def config(self, namespace: str, queue: str) -> tuple[bytes, int]:
+        """What operators set on a queue, b"" if nothing, and its version."""
+        home = self._lanes.home(namespace, queue)
+        name = keys.key(home, "queue", namespace=namespace, queue=queue)
+        config, version = await self._lanes.connection.read("HMGET", name, "cf", "v")
+        return config or b"", int(version or 0)
 
     async def pause(self, namespace: str, queue: str, reason: str) -> None:
         """Stops leasing from a queue; makes it if need be. Raises `LimitReached`."""
@@ -60,11 +67,18 @@ class QueueStore:
         """Starts leasing again. Raises `QueueNotFound`."""
         await self._set(namespace, queue, "resume", b"")
 
-    async def configure(self, namespace: str, queue: str, config: bytes, *, version: int = -1) -> None:
-        """Sets the config; makes the queue if need be. Raises `EtagMismatch` unless `version` fits or is -1."""
+    async def configure(
+        self, namespace: str, queue: str, config: bytes, *, version: int = -1
+    ) -> None:
+        """Sets the config; makes the queue if need be.
+
+        Raises `EtagMismatch` unless `version` fits or is -1.
+        """
         await self._set(namespace, queue, "config", config, version)
 
-    async def _set(self, namespace: str, queue: str, what: str, value: bytes, version: int = -1) -> None:
+    async def _set(
+        self, namespace: str, queue: str, what: str, value: bytes, version: int = -1
+    ) -> None:
         home = self._lanes.home(namespace, queue)
         (word,) = await self._lanes.run("set_queue", home, [namespace, queue, what, value, version])
         if word == b"not_found":
@@ -72,11 +86,18 @@ class QueueStore:
         if word == b"changed":
             raise EtagMismatch(etag=str(version))
         if word == b"too_many_queues":
-            raise LimitReached(what=f"queues in namespace {namespace}", limit=self._limits.queues_per_namespace)
+            raise LimitReached(
+                what=f"queues in namespace {namespace}", limit=self._limits.queues_per_namespace
+            )
 
     async def purge(self, namespace: str, queue: str) -> int:
-        """Takes everything that waits out of the queue; gives how many tasks that were. Raises `QueueNotFound`."""
-        word, count = await self._lanes.run("purge", self._lanes.home(namespace, queue), [namespace, queue])
+        """Takes everything that waits out of the queue; gives how many tasks that were.
+
+        Raises `QueueNotFound`.
+        """
+        word, count = await self._lanes.run(
+            "purge", self._lanes.home(namespace, queue), [namespace, queue]
+        )
         if word == b"not_found":
             raise QueueNotFound(namespace=namespace, queue=queue)
         return int(count)
@@ -110,7 +131,9 @@ def _record(namespace: str, queue: str, answer: list[Any], now_ms: int) -> Queue
     fields, scheduled, running, dead, types, oldest = answer
     fields += [None] * (5 - len(fields))
     _epoch, created, paused, config, version = fields
-    ready_by_type = {name.decode(): int(count) for name, count in zip(types[::2], types[1::2], strict=True)}
+    ready_by_type = {
+        name.decode(): int(count) for name, count in zip(types[::2], types[1::2], strict=True)
+    }
     return QueueRecord(
         namespace=namespace,
         queue=queue,

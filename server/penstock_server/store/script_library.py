@@ -1,7 +1,8 @@
 """The scripts: read from `scripts/`, joined with what they use, and called by their hash.
 
-A script says in its header which parts of `scripts/prelude/` it uses and with which flags it runs. Keys, limits, moves and policy
-defaults are spelled in Python and handed to the scripts that name them, so that nothing is written down twice.
+A script says in its header which parts of `scripts/prelude/` it uses and with which flags it runs.
+Keys, limits, moves and policy defaults are spelled in Python and handed to the scripts that name
+them, so that nothing is written down twice.
 """
 
 import re
@@ -11,8 +12,9 @@ from hashlib import sha1
 from pathlib import Path
 from typing import Final
 
-from ..model.lifecycle import MOVES
-from ..model.records import StoreLimits
+from penstock_server.model.lifecycle import MOVES
+from penstock_server.model.records import StoreLimits
+
 from . import keys, policy
 
 _FOLDER: Final = Path(__file__).with_name("scripts")
@@ -46,12 +48,15 @@ def _load(name: str, limits: StoreLimits) -> Script:
     parts = uses[1].split() if uses else []
     text = "\n".join([*((_FOLDER / "prelude" / f"{part}.lua").read_text() for part in parts), body])
     flags = _flags(body)
-    # The shebang makes the store itself refuse a key of another slot, and tells it what the script may do.
+    # The shebang makes the store itself refuse a key of another slot, and tells it what the script
+    # may do.
     first_line = "#!lua" + (f" flags={flags}" if flags else "")
     tables = [_limits(text, limits), _moves(text), _policy(text), "local P = KEYS[1]", _keys(text)]
     source = "\n".join([first_line, *filter(None, tables), text])
     # The store names scripts by this hash; it protects nothing.
-    return Script(name, source, sha1(source.encode(), usedforsecurity=False).hexdigest(), flags == "no-writes")
+    return Script(
+        name, source, sha1(source.encode(), usedforsecurity=False).hexdigest(), flags == "no-writes"
+    )
 
 
 def _flags(body: str) -> str:
@@ -70,7 +75,11 @@ def _keys(text: str) -> str:
 def _limits(text: str, limits: StoreLimits) -> str:
     values = limit_values(limits)
     used = sorted(set(re.findall(r"\bLIMITS\.(\w+)", text)))
-    return "local LIMITS = {" + ", ".join(f"{name} = {values[name]}" for name in used) + "}" if used else ""
+    return (
+        "local LIMITS = {" + ", ".join(f"{name} = {values[name]}" for name in used) + "}"
+        if used
+        else ""
+    )
 
 
 def _moves(text: str) -> str:
@@ -79,7 +88,9 @@ def _moves(text: str) -> str:
     tables = []
     for move, leads in MOVES.items():
         if f"'{move.value}'" in text:
-            states = ", ".join(f"[{int(state)}] = {int(after) if after else 0}" for state, after in leads.items())
+            states = ", ".join(
+                f"[{int(state)}] = {int(after) if after else 0}" for state, after in leads.items()
+            )
             tables.append(f"{move.value} = {{{states}}}")
     return "local MOVES = {" + ", ".join(tables) + "}"
 

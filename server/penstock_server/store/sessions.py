@@ -5,8 +5,9 @@ from typing import Any, Final
 
 import msgpack
 
-from ..model.errors import WorkerNotFound
-from ..model.records import Directive, SessionRecord
+from penstock_server.model.errors import WorkerNotFound
+from penstock_server.model.records import Directive, SessionRecord
+
 from . import decode, keys
 from .lanes import Lanes
 
@@ -22,7 +23,10 @@ class SessionStore:
 
     async def touch(self, records: Sequence[SessionRecord]) -> None:
         """Notes sessions as seen now."""
-        rows = [[r.namespace, r.session_id, r.session, list(r.queues), list(r.task_types)] for r in records]
+        rows = [
+            [r.namespace, r.session_id, r.session, list(r.queues), list(r.task_types)]
+            for r in records
+        ]
         await self._lanes.run("touch_session", _REGISTRY, rows)
 
     async def recent(self, namespace: str) -> list[SessionRecord]:
@@ -41,7 +45,9 @@ class SessionStore:
 
     async def _read(self, namespace: str, session_id: str) -> SessionRecord | None:
         name = keys.key(_REGISTRY, "session", namespace=namespace, session=session_id)
-        fields: list[Any] = await self._lanes.connection.read("HMGET", name, "d", "q", "y", "c", "at", "dr")
+        fields: list[Any] = await self._lanes.connection.read(
+            "HMGET", name, "d", "q", "y", "c", "at", "dr"
+        )
         if fields[0] is None:
             return None
         return SessionRecord(
@@ -62,7 +68,9 @@ class SessionStore:
         directive = ["drain", "drain", "", 0, b"", 0, reason]
         await self._direct(_REGISTRY, namespace, session_id, "give", ["drain", directive])
 
-    async def directives(self, namespace: str, session_id: str, partitions: Sequence[int]) -> list[Directive]:
+    async def directives(
+        self, namespace: str, session_id: str, partitions: Sequence[int]
+    ) -> list[Directive]:
         """What a session is to be told, from its partitions and the registry."""
         found: list[Directive] = []
         for partition in sorted({_REGISTRY, *partitions}):
@@ -70,14 +78,22 @@ class SessionStore:
         return found
 
     async def acknowledge(
-        self, namespace: str, session_id: str, directive_ids: Sequence[str], partitions: Sequence[int]
+        self,
+        namespace: str,
+        session_id: str,
+        directive_ids: Sequence[str],
+        partitions: Sequence[int],
     ) -> None:
         """Forgets directives that a session has received."""
         for partition in sorted({_REGISTRY, *partitions}):
             await self._direct(partition, namespace, session_id, "forget", list(directive_ids))
 
-    async def _direct(self, partition: int, namespace: str, session_id: str, what: str, value: object) -> list[Directive]:
-        _now, directives = await self._lanes.run("direct", partition, [namespace, session_id, what, value])
+    async def _direct(
+        self, partition: int, namespace: str, session_id: str, what: str, value: object
+    ) -> list[Directive]:
+        _now, directives = await self._lanes.run(
+            "direct", partition, [namespace, session_id, what, value]
+        )
         return [decode.directive(packed) for packed in directives]
 
 

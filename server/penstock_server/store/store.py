@@ -3,7 +3,8 @@
 import random
 from collections.abc import Callable
 
-from ..model.records import StoreLimits
+from penstock_server.model.records import StoreLimits
+
 from .connection import Connection
 from .lanes import Lanes
 from .leases import LeaseStore
@@ -43,6 +44,11 @@ class Store:
         """The partition that a queue lives in."""
         return self._lanes.home(namespace, queue)
 
+    async def now_ms(self) -> int:
+        """The store's clock, milliseconds since the epoch."""
+        seconds, micros = await self.connection.read("TIME")
+        return int(seconds) * 1000 + int(micros) // 1000
+
     async def close(self) -> None:
         """Waits for what is under way, then closes the connections."""
         await self._lanes.drain()
@@ -55,14 +61,16 @@ async def open_store(
     partitions: int = 1,
     limits: StoreLimits | None = None,
     clock: Callable[[], str] | None = None,
+    on_call: Callable[[str, float], None] = lambda _verb, _seconds: None,
     random_share: Callable[[], float] = random.random,
 ) -> Store:
     """Connects to a store and checks that it is ours.
 
-    `clock` gives the milliseconds that scripts take for now, for tests; by default the store's own clock decides.
-    Raises `StoreUnavailable` if it does not answer and `WrongStore` if it belongs to another layout.
+    `clock` gives the milliseconds that scripts take for now, for tests; by default the store's own
+    clock decides. `on_call` hears the verb and the seconds of every script call. Raises
+    `StoreUnavailable` if the store does not answer, `WrongStore` if it has another layout.
     """
-    connection = Connection(url, clock=clock)
+    connection = Connection(url, clock=clock, on_call=on_call)
     await connection.open()
     meta = await open_meta(connection, partitions)
     return Store(connection, meta, limits or StoreLimits(), random_share)

@@ -2,24 +2,19 @@
 
 from typing import Any, NamedTuple
 
-from ..model.errors import CursorExpired
-from ..model.records import EventRecord, LogRecord
+from penstock_server.model.cursor import Place
+from penstock_server.model.errors import CursorExpired
+from penstock_server.model.records import EventRecord, LogRecord
+
 from . import decode, keys
 from .lanes import Lanes
-
-
-class EventPosition(NamedTuple):
-    """A place in a partition's event stream: behind the entry with this id, which was number `count`."""
-
-    entry_id: str
-    count: int
 
 
 class EventBatch(NamedTuple):
     """Events behind a position, and the position behind them."""
 
     events: list[EventRecord]
-    position: EventPosition
+    position: Place
 
 
 class EventStream:
@@ -29,31 +24,39 @@ class EventStream:
         self._connection = lanes.connection
         self.partitions = lanes.partitions
 
-    async def end(self, partition: int) -> EventPosition:
+    async def end(self, partition: int) -> Place:
         """The position behind the latest event."""
         name = keys.key(partition, "events")
         entries = await self._connection.read("XREVRANGE", name, "+", "-", "COUNT", 1)
         if not entries:
-            return EventPosition("0-0", int(await self._connection.read("GET", keys.key(partition, "event_count")) or 0))
+            return Place(
+                "0-0",
+                int(await self._connection.read("GET", keys.key(partition, "event_count")) or 0),
+            )
         return _position(entries[0])
 
-    async def after(self, partition: int, position: EventPosition, *, limit: int = 100) -> EventBatch:
+    async def after(self, partition: int, position: Place, *, limit: int = 100) -> EventBatch:
         """Events behind a position, of at most `limit` entries.
 
-        Raises `CursorExpired` if some that lay between are gone, or if the store no longer knows the position.
+        Raises `CursorExpired` if some that lay between are gone, or if the store no longer knows
+        the position.
         """
         name = keys.key(partition, "events")
-        entries = await self._connection.read("XRANGE", name, f"({position.entry_id}", "+", "COUNT", limit)
+        entries = await self._connection.read(
+            "XRANGE", name, f"({position.entry_id}", "+", "COUNT", limit
+        )
         if not entries:
             await self._check_known(partition, position)
             return EventBatch([], position)
         return self._batch(position, entries)
 
-    async def wait(self, positions: dict[int, EventPosition], *, block_ms: int) -> dict[int, EventBatch]:
+    async def wait(self, positions: dict[int, Place], *, block_ms: int) -> dict[int, EventBatch]:
         """Waits for events of some partitions, each behind its position, at most `block_ms`."""
         names = {keys.key(partition, "events").encode(): partition for partition in positions}
         ids = [position.entry_id for position in positions.values()]
-        answer = await self._connection.block("XREAD", "COUNT", 200, "BLOCK", block_ms, "STREAMS", *names, *ids)
+        answer = await self._connection.block(
+            "XREAD", "COUNT", 200, "BLOCK", block_ms, "STREAMS", *names, *ids
+        )
         pairs = answer.items() if isinstance(answer, dict) else answer or []
         found: dict[int, EventBatch] = {}
         for name, entries in pairs:
@@ -61,21 +64,21 @@ class EventStream:
             found[partition] = self._batch(positions[partition], entries)
         return found
 
-    async def _check_known(self, partition: int, position: EventPosition) -> None:
+    async def _check_known(self, partition: int, position: Place) -> None:
         count = int(await self._connection.read("GET", keys.key(partition, "event_count")) or 0)
-        if count < position.count:
+        if count < position.number:
             # The store lost its latest writes: what the watcher saw then did not last.
             raise CursorExpired()
-        if count > position.count and not await self._connection.read(
+        if count > position.number and not await self._connection.read(
             "XRANGE", keys.key(partition, "events"), f"({position.entry_id}", "+", "COUNT", 1
         ):
             raise CursorExpired()
 
-    def _batch(self, position: EventPosition, entries: list[Any]) -> EventBatch:
+    def _batch(self, position: Place, entries: list[Any]) -> EventBatch:
         events: list[EventRecord] = []
         for entry in entries:
             behind = _position(entry)
-            if behind.count != position.count + 1:
+            if behind.number != position.number + 1:
                 raise CursorExpired()
             events += decode.events(_fields(entry)[b"d"])
             position = behind
@@ -87,8 +90,8 @@ def _fields(entry: Any) -> dict[bytes, bytes]:
     return fields if isinstance(fields, dict) else dict(zip(fields[::2], fields[1::2], strict=True))
 
 
-def _position(entry: Any) -> EventPosition:
-    return EventPosition(entry[0].decode(), int(_fields(entry)[b"n"]))
+def _position(entry: Any) -> Place:
+    return Place(entry[0].decode(), int(_fields(entry)[b"n"]))
 
 
 class LogStream:
@@ -98,10 +101,18 @@ class LogStream:
         self._lanes = lanes
 
     async def after(
-        self, namespace: str, task_id: str, position: tuple[int, int], *, last_execution: int, limit: int
+        self,
+        namespace: str,
+        task_id: str,
+        position: tuple[int, int],
+        *,
+        last_execution: int,
+        limit: int,
     ) -> list[LogRecord]:
         """Lines behind execution and number, up to those of `last_execution`."""
-        name = keys.key(decode.home_of(task_id, self._lanes.partitions), "logs", namespace=namespace, id=task_id)
+        name = keys.key(
+            decode.home_of(task_id, self._lanes.partitions), "logs", namespace=namespace, id=task_id
+        )
         start, end = f"({position[0]}-{position[1]}", f"{last_execution}-{(1 << 63) - 1}"
         entries = await self._lanes.connection.read("XRANGE", name, start, end, "COUNT", limit)
         return [_log_record(entry) for entry in entries]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from ..model.errors import (
+from penstock_server.model.errors import (
     BacklogFull,
     BatchAborted,
     EtagMismatch,
@@ -14,9 +14,16 @@ from ..model.errors import (
     TaskNotFound,
     TaskStateConflict,
 )
-from ..model.ids import ids_from, partition_of
-from ..model.lifecycle import TaskState
-from ..model.records import ExecutionRecord, StoreLimits, Submitted, TaskDraft, TaskRecord
+from penstock_server.model.ids import ids_from, partition_of
+from penstock_server.model.lifecycle import TaskState
+from penstock_server.model.records import (
+    ExecutionRecord,
+    StoreLimits,
+    Submitted,
+    TaskDraft,
+    TaskRecord,
+)
+
 from . import decode, keys
 from .lanes import Lanes
 from .policy import with_policy
@@ -26,7 +33,10 @@ _READ_CHUNK: Final = 256
 
 
 class TaskStore:
-    """The verbs on tasks. Each mutating one is one script call, batched with those of other callers."""
+    """The verbs on tasks.
+
+    Each mutating one is one script call, batched with those of other callers.
+    """
 
     def __init__(self, lanes: Lanes, limits: StoreLimits) -> None:
         self._lanes = lanes
@@ -45,17 +55,25 @@ class TaskStore:
         request_id: str = "",
         all_or_none: bool = False,
         here: Sequence[str] = (),
+        waiting_server: str = "",
     ) -> list[Submitted | PenstockError]:
-        """Takes in tasks whose queues share a partition, at most 256, in one call. Answers in order.
+        """Takes in tasks whose queues share a partition, at most 256, in one call. Answers in
+        order.
 
-        `ids` come from one `TaskIds.first`. `here` names queues for which this server has a waiting poll: it leases by
-        itself and needs no waking.
+        `ids` come from one `TaskIds.first`. `here` names queues for which this server has a waiting
+        poll: it leases by itself and needs no waking. `waiting_server` is told when one of the
+        tasks ends.
         """
         items = [_item(draft) for draft in drafts]
         size = sum(len(item[6]) for item in items) + 64 * len(items)
-        call = [namespace, request_id, all_or_none, ids, items, here]
+        call = [namespace, request_id, all_or_none, ids, items, here, waiting_server]
         ((now_ms, first, results),) = await self._lanes.batch(
-            "submit", partition_of(ids[0]), [call], size=size, weight=len(items), unwrap=_submit_answers
+            "submit",
+            partition_of(ids[0]),
+            [call],
+            size=size,
+            weight=len(items),
+            unwrap=_submit_answers,
         )
         made = ids if first == ids[0] else ids_from(first, len(ids))
         return [
@@ -79,26 +97,42 @@ class TaskStore:
         if word == b"full":
             return BacklogFull(namespace=namespace, limit=self._limits.backlog_count)
         if word == b"too_many_queues":
-            return LimitReached(what=f"queues in namespace {namespace}", limit=self._limits.queues_per_namespace)
+            return LimitReached(
+                what=f"queues in namespace {namespace}", limit=self._limits.queues_per_namespace
+            )
         if word == b"aborted":
             return BatchAborted()
         raise ValueError(f"submit answered {word!r} for queue {draft.queue}")
 
     async def read(
-        self, namespace: str, task_ids: Sequence[str], *, waiting_server: str = "", full: bool = True
+        self,
+        namespace: str,
+        task_ids: Sequence[str],
+        *,
+        waiting_server: str = "",
+        full: bool = True,
     ) -> list[TaskRecord | None]:
         """Reads tasks in order, None for each that is not there.
 
-        With `waiting_server`, that server is told when one of them ends or logs, from this very read on.
+        With `waiting_server`, that server is told when one of them ends or logs, from this very
+        read on.
         """
         found: dict[str, TaskRecord | None] = {}
         by_partition: dict[int, list[str]] = {}
         for task_id in task_ids:
-            by_partition.setdefault(partition_of(task_id) % self._lanes.partitions, []).append(task_id)
+            by_partition.setdefault(partition_of(task_id) % self._lanes.partitions, []).append(
+                task_id
+            )
         for partition, ids in by_partition.items():
             for start in range(0, len(ids), _READ_CHUNK):
                 chunk = ids[start : start + _READ_CHUNK]
-                found.update(zip(chunk, await self._read(partition, namespace, chunk, waiting_server, full), strict=True))
+                found.update(
+                    zip(
+                        chunk,
+                        await self._read(partition, namespace, chunk, waiting_server, full),
+                        strict=True,
+                    )
+                )
         return [found[task_id] for task_id in task_ids]
 
     async def _read(
@@ -106,7 +140,10 @@ class TaskStore:
     ) -> list[TaskRecord | None]:
         value = [server, full, [[namespace, task_id] for task_id in ids]]
         now_ms, answers = await self._lanes.run("read", partition, value)
-        return [decode.task(namespace, task_id, answer, now_ms) for task_id, answer in zip(ids, answers, strict=True)]
+        return [
+            decode.task(namespace, task_id, answer, now_ms)
+            for task_id, answer in zip(ids, answers, strict=True)
+        ]
 
     async def get(self, namespace: str, task_id: str, *, waiting_server: str = "") -> TaskRecord:
         """Reads one task. Raises `TaskNotFound`."""
@@ -118,31 +155,60 @@ class TaskStore:
     async def executions(self, namespace: str, task_id: str) -> list[ExecutionRecord]:
         """The ended executions that are kept, oldest first."""
         name = keys.key(self._partition(task_id), "executions", namespace=namespace, id=task_id)
-        return [decode.execution(packed) for packed in await self._lanes.connection.read("LRANGE", name, 0, -1)]
+        return [
+            decode.execution(packed)
+            for packed in await self._lanes.connection.read("LRANGE", name, 0, -1)
+        ]
 
     async def cancel(self, namespace: str, task_id: str, *, grace_ms: int = -1) -> None:
-        """Cancels a waiting task, or asks a running one to end. Raises `TaskNotFound`, `TaskStateConflict`."""
-        (answer,) = await self._lanes.batch("cancel", self._partition(task_id), [[namespace, task_id, grace_ms]])
+        """Cancels a waiting task, or asks a running one to end.
+
+        Raises `TaskNotFound`, `TaskStateConflict`.
+        """
+        (answer,) = await self._lanes.batch(
+            "cancel", self._partition(task_id), [[namespace, task_id, grace_ms]]
+        )
         _raise_for(answer, namespace, task_id, "cancelled")
 
     async def finish(self, namespace: str, task_id: str, state: TaskState, report: bytes) -> None:
         """Ends a task without a lease. Raises `TaskNotFound`, `TaskStateConflict`."""
         value = [namespace, task_id, int(state), report]
-        _raise_for(await self._lanes.run("finish", self._partition(task_id), value), namespace, task_id, "ended")
+        _raise_for(
+            await self._lanes.run("finish", self._partition(task_id), value),
+            namespace,
+            task_id,
+            "ended",
+        )
 
-    async def retry(self, namespace: str, task_id: str, *, request_id: str, draft: TaskDraft | None) -> None:
-        """Runs an ended task again, or a waiting one at once; with a draft under that spec, at its time.
+    async def retry(
+        self, namespace: str, task_id: str, *, request_id: str, draft: TaskDraft | None
+    ) -> None:
+        """Runs an ended task again, or a waiting one at once; with a draft under that spec, at its
+        time.
 
         Raises `TaskNotFound`, `TaskStateConflict`.
         """
         value: list[Any] = [namespace, task_id, request_id, 0, 0, b"", 5, "", _NO_TIMERS]
         if draft is not None:
             spec = with_policy(draft.policy, draft.spec)
-            value[3:] = [draft.due_ms, draft.delay_ms, spec, draft.priority, draft.group, draft.timers or _NO_TIMERS]
-        _raise_for(await self._lanes.run("retry", self._partition(task_id), value), namespace, task_id, "retried")
+            value[3:] = [
+                draft.due_ms,
+                draft.delay_ms,
+                spec,
+                draft.priority,
+                draft.group,
+                draft.timers or _NO_TIMERS,
+            ]
+        _raise_for(
+            await self._lanes.run("retry", self._partition(task_id), value),
+            namespace,
+            task_id,
+            "retried",
+        )
 
     async def update(self, task: TaskRecord, draft: TaskDraft, *, due_ms: int) -> None:
-        """Replaces spec and priority of a waiting task that is as it was read, and its time unless `due_ms` is -1.
+        """Replaces spec and priority of a waiting task that is as it was read, and its time unless
+        `due_ms` is -1.
 
         Raises `TaskNotFound`, `TaskStateConflict`, `EtagMismatch`.
         """
@@ -155,11 +221,14 @@ class TaskStore:
 
     async def delete(self, namespace: str, task_id: str) -> None:
         """Deletes the record of an ended task. Raises `TaskNotFound`, `TaskStateConflict`."""
-        (answer,) = await self._lanes.batch("delete", self._partition(task_id), [[namespace, task_id]])
+        (answer,) = await self._lanes.batch(
+            "delete", self._partition(task_id), [[namespace, task_id]]
+        )
         _raise_for(answer, namespace, task_id, "deleted")
 
     def _partition(self, task_id: str) -> int:
-        # An id from elsewhere may name a partition that does not exist here; it is then simply not found.
+        # An id from elsewhere may name a partition that does not exist here; it is then simply not
+        # found.
         return partition_of(task_id) % self._lanes.partitions
 
 

@@ -29,14 +29,16 @@ class EngineObserver:
         results: Sequence[Submitted | PenstockError],
     ) -> None:
         """Tasks were taken in or refused."""
+        counts: dict[str, int] = {}
         for draft, result in zip(drafts, results, strict=True):
-            if isinstance(result, PenstockError) or result.existing:
-                continue
-            counter = self._submitted.get((namespace, draft.queue))
+            if not isinstance(result, PenstockError) and not result.existing:
+                counts[draft.queue] = counts.get(draft.queue, 0) + 1
+        for queue, count in counts.items():
+            counter = self._submitted.get((namespace, queue))
             if counter is None:
-                counter = self._metrics.submitted.labels(namespace, draft.queue)
-                self._submitted[namespace, draft.queue] = counter
-            counter.inc()
+                counter = self._metrics.submitted.labels(namespace, queue)
+                self._submitted[namespace, queue] = counter
+            counter.inc(count)
 
     def ended(self, namespace: str, outcome: Outcome, count: int) -> None:
         """Executions ended by a report."""

@@ -26,7 +26,6 @@ _QUEUE: Final = ("namespace", "queue")
 _CALL_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0)
 _STORE_SECONDS: Final = (0.0002, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0)
 _WAIT_SECONDS: Final = (0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0, 600.0, 3600.0)
-_BATCH_ITEMS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
 class Metrics:
@@ -65,18 +64,6 @@ class Metrics:
             ("namespace", "outcome"),
             registry=r,
         )
-        self.tasks_ended = Counter(
-            "penstock_tasks_ended",
-            "Tasks that ended, by state (succeeded, failed, cancelled).",
-            (*_QUEUE, "state"),
-            registry=r,
-        )
-        self.retries_scheduled = Counter(
-            "penstock_retries_scheduled",
-            "Executions after which a retry was planned.",
-            _QUEUE,
-            registry=r,
-        )
         self.leases_expired = Counter(
             "penstock_leases_expired",
             "Leases that ran out without a report.",
@@ -104,13 +91,6 @@ class Metrics:
             _QUEUE,
             registry=r,
         )
-        self.batch_items = Histogram(
-            "penstock_store_batch_items",
-            "Items that one store call carried, by verb.",
-            ("verb",),
-            buckets=_BATCH_ITEMS,
-            registry=r,
-        )
         self.store_duration = Histogram(
             "penstock_store_call_duration_seconds",
             "Time of one store call, by verb.",
@@ -122,12 +102,6 @@ class Metrics:
         self.store_restarts = Counter(
             "penstock_embedded_store_restarts",
             "Restarts of an embedded store that died.",
-            registry=r,
-        )
-        self.duty_runs = Counter(
-            "penstock_duty_runs",
-            "Runs of a background duty, by result (ok, failed).",
-            ("duty", "result"),
             registry=r,
         )
         self.duty_duration = Histogram(

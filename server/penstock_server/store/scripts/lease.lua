@@ -142,8 +142,14 @@ end
 -- Notes the poll, so that the reaper can tell a lost answer from a dead worker. False if a newer poll exists.
 local function note_poll(session, number)
   local key = key_poll(namespace, session)
-  if (tonumber(call('HGET', key, 'n')) or 0) > number then return false end
-  call('HSET', key, 'n', number, 'at', now)
+  -- A report that asks for leases has number -1: it neither ends a poll nor is ended by one.
+  if number < 0 then
+    call('HSET', key, 'at', now)
+  elseif (tonumber(call('HGET', key, 'n')) or 0) > number then
+    return false
+  else
+    call('HSET', key, 'n', digits(number), 'at', now)
+  end
   call('PEXPIRE', key, 3600000)
   return true
 end

@@ -1,7 +1,8 @@
 -- submit: takes tasks in.
 --   uses   base events notes waiting ending
 --   flags  none: a full store refuses new tasks
---   input  {calls}, a call is {namespace, request id or "", all or none, task ids, items, queues with a waiting poll here}
+--   input  {calls}, a call is {namespace, request id or "", all or none, task ids, items, queues with a waiting poll here,
+--          server to tell of the ends or ""}
 --          an item is {queue, type, priority, fairness key, due ms or 0, delay ms, spec, timers, idempotency}
 --          timers is a map of task fields to ms; idempotency is {} or {key, window ms, policy (0 return, 1 refuse, 2 replace), spec hash}
 --   gives  {now, answers}, for each call {first task id, results}, for each item {word, task id, state}; words:
@@ -60,7 +61,7 @@ local function remember_key(namespace, item, id, fields)
   fields[#fields + 1] = 'iw'; fields[#fields + 1] = digits(now + window)
 end
 
-local function take(namespace, id, item, here)
+local function take(namespace, id, item, here, waiting)
   local queue, type, priority, group, due, spec = item[1], item[2], item[3], item[4], item[5], item[7]
   if due == 0 and item[6] > 0 then due = now + item[6] end
   local state = due > now and 2 or 3
@@ -68,6 +69,7 @@ local function take(namespace, id, item, here)
   if priority ~= 5 then fields[#fields + 1] = 'p'; fields[#fields + 1] = priority end
   if group ~= '' then fields[#fields + 1] = 'g'; fields[#fields + 1] = group end
   if state == 2 then fields[#fields + 1] = 'd'; fields[#fields + 1] = digits(due) end
+  if waiting ~= '' then fields[#fields + 1] = 'wt'; fields[#fields + 1] = waiting end
   local timers = item[8]
   if timers.tt then timers.tt = now + timers.tt end
   for name, value in pairs(timers) do fields[#fields + 1] = name; fields[#fields + 1] = digits(value) end
@@ -81,12 +83,12 @@ local function take(namespace, id, item, here)
   return {'taken', id, state}
 end
 
-local function settle(namespace, id, item, here)
+local function settle(namespace, id, item, here, waiting)
   local result = obstacle(namespace, item)
   if result then return result end
   if item.replaces then replace(namespace, item.replaces) end
   open_queue(namespace, item[1])
-  return take(namespace, id, item, here)
+  return take(namespace, id, item, here, waiting)
 end
 
 -- The first item of an all-or-none call that cannot be taken, and why. A task that exists already is no obstacle.
@@ -116,14 +118,14 @@ local function repeated(namespace, items)
   return results
 end
 
-local function carry_out(namespace, all_or_none, ids, items, here)
+local function carry_out(namespace, all_or_none, ids, items, here, waiting)
   local results, misfit, why = {}, nil, nil
   if all_or_none then misfit, why = first_misfit(namespace, items) end
   for position, item in ipairs(items) do
     if misfit then
       results[position] = position == misfit and why or {'aborted', '', 0}
     else
-      results[position] = settle(namespace, ids[position], item, here)
+      results[position] = settle(namespace, ids[position], item, here, waiting)
     end
   end
   return results, misfit
@@ -138,7 +140,7 @@ for index, request in ipairs(input) do
   else
     local here = {}
     for _, queue in ipairs(request[6]) do here[queue] = true end
-    local results, misfit = carry_out(namespace, request[3], ids, items, here)
+    local results, misfit = carry_out(namespace, request[3], ids, items, here, request[7])
     if request_id ~= '' and not misfit then
       call('SET', key_request(namespace, request_id), ids[1], 'PX', digits(LIMITS.request_window_ms))
     end

@@ -1,0 +1,1 @@
+"""What the server does unasked, one duty a file, each with a `run_once`."""

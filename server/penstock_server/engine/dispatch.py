@@ -1,0 +1,208 @@
+"""Hands ready tasks to waiting polls: one dispatcher for each queue, which gathers polls into few
+lease calls.
+
+A poll may wait in several dispatchers, but takes part in one store call at a time. What was leased
+for a call that has gone away meanwhile is given back at once.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from penstock_server.model.errors import PenstockError
+from penstock_server.model.records import Directive, LeaseRecord
+from penstock_server.store.leases import LeaseStore, PollAnswer, PollOffer
+
+MOST_LEASES: Final = 256
+"""Most tasks that one store call hands out."""
+
+Spawn = Callable[[Coroutine[Any, Any, None]], object]
+
+
+@dataclass(slots=True)
+class Delivery:
+    """What a poll is answered with."""
+
+    leases: list[LeaseRecord] = field(default_factory=list)
+    queue: str = ""
+    now_ms: int = 0
+    directives: list[Directive] = field(default_factory=list)
+    superseded: bool = False
+    reconnect: bool = False
+
+
+class Poll:
+    """One call of a worker session that waits for tasks."""
+
+    __slots__ = (
+        "answer",
+        "busy",
+        "expired",
+        "heir",
+        "most_bytes",
+        "namespace",
+        "poll_seq",
+        "queues",
+        "session_id",
+        "slots",
+        "task_types",
+        "told",
+        "unlooked",
+    )
+
+    def __init__(
+        self,
+        namespace: str,
+        session_id: str,
+        poll_seq: int,
+        *,
+        queues: Sequence[str] = (),
+        task_types: Sequence[str] = (),
+        slots: int = 0,
+        most_bytes: int = 0,
+    ) -> None:
+        self.namespace = namespace
+        self.session_id = session_id
+        self.poll_seq = poll_seq
+        self.queues = queues
+        self.task_types = task_types
+        self.slots = slots
+        self.most_bytes = most_bytes
+        self.answer: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
+        self.busy = False
+        """Takes part in a store call right now."""
+        self.expired = False
+        """Its wait ran out during a store call: it is answered with whatever that brings."""
+        self.told = False
+        """A directive came during a store call."""
+        self.heir: Poll | None = None
+        """The newer poll of the same session, which gets what this one is about to lease."""
+        self.unlooked: list[Dispatcher] = []
+        """Dispatchers that passed it over because it was busy."""
+
+    def resolve(self, delivery: Delivery) -> bool:
+        """Answers the call. False if it has gone away or was answered before."""
+        if self.answer.done():
+            return False
+        self.answer.set_result(delivery)
+        return True
+
+    def offer(self, most: int) -> PollOffer:
+        """What the poll brings into a lease call."""
+        slots = min(self.slots, most)
+        return PollOffer(self.session_id, self.poll_seq, slots, self.most_bytes, self.task_types)
+
+
+class Dispatcher:
+    """Leases from one queue for the polls that wait here."""
+
+    def __init__(
+        self,
+        namespace: str,
+        queue: str,
+        server_id: str,
+        store: LeaseStore,
+        spawn: Spawn,
+        give_back: Callable[[str, Sequence[LeaseRecord]], None],
+    ) -> None:
+        self.namespace = namespace
+        self.queue = queue
+        self.polls: dict[Poll, None] = {}
+        self._server_id = server_id
+        self._store = store
+        self._spawn = spawn
+        self._give_back = give_back
+        self._running = False
+        self._again = False
+
+    def kick(self) -> None:
+        """Looks for tasks, now or right after the look that is under way."""
+        if self._running:
+            self._again = True
+        elif self.polls:
+            self._running = True
+            self._spawn(self._run())
+
+    async def _run(self) -> None:
+        try:
+            self._again = True
+            while self._again:
+                self._again = False
+                polls = self._take_polls()
+                if polls:
+                    await self._lease(polls)
+        finally:
+            self._running = False
+            if self._again:
+                self.kick()
+
+    def _take_polls(self) -> list[Poll]:
+        polls: list[Poll] = []
+        room = MOST_LEASES
+        for poll in self.polls:
+            if poll.busy:
+                poll.unlooked.append(self)
+            elif not poll.answer.done():
+                if room <= 0:
+                    self._again = True
+                    break
+                polls.append(poll)
+                room -= poll.slots
+        return polls
+
+    async def _lease(self, polls: list[Poll]) -> None:
+        room = MOST_LEASES
+        offers: list[PollOffer] = []
+        for poll in polls:
+            poll.busy = True
+            offers.append(poll.offer(room))
+            room -= offers[-1].slots
+        try:
+            now_ms, answers = await self._store.lease(
+                self.namespace, self.queue, self._server_id, offers
+            )
+        except PenstockError as error:
+            for poll in polls:
+                self._fail(poll, error)
+        else:
+            for poll, answer in zip(polls, answers, strict=True):
+                self._deliver(poll, answer, now_ms)
+        for poll in polls:
+            poll.busy = False
+            self._look_elsewhere(poll)
+
+    def _look_elsewhere(self, poll: Poll) -> None:
+        unlooked, poll.unlooked = poll.unlooked, []
+        if not poll.answer.done():
+            for dispatcher in unlooked:
+                dispatcher.kick()
+
+    def _fail(self, poll: Poll, error: PenstockError) -> None:
+        if not poll.answer.done():
+            poll.answer.set_exception(error)
+
+    def _deliver(self, poll: Poll, answer: PollAnswer, now_ms: int) -> None:
+        poll.busy = False
+        if answer.leases:
+            receiver = self._receiver(poll, len(answer.leases))
+            delivery = Delivery(answer.leases, self.queue, now_ms, answer.directives)
+            if receiver is None or not receiver.resolve(delivery):
+                self._give_back(self.namespace, answer.leases)
+        elif answer.directives:
+            poll.resolve(Delivery(directives=answer.directives))
+        if answer.superseded or poll.heir is not None:
+            poll.resolve(Delivery(superseded=True))
+        elif poll.expired:
+            poll.resolve(Delivery())
+
+    def _receiver(self, poll: Poll, count: int) -> Poll | None:
+        """Who gets the leases: the poll itself, or the newer one of its session if that has room
+        and is not leasing too.
+        """
+        if poll.heir is None:
+            return poll
+        heir = poll.heir
+        while heir.heir is not None:
+            heir = heir.heir
+        return heir if not heir.busy and heir.slots >= count else None

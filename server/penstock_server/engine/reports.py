@@ -1,0 +1,163 @@
+"""What workers report on their leases: log lines first, then everything else, verb by verb in
+batches.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from penstock_server.model.errors import LeaseLost, PenstockError
+from penstock_server.model.lease_token import LeaseToken
+from penstock_server.model.lifecycle import Outcome, ReleaseReason
+from penstock_server.store.leases import FailureReport, LeaseStore
+
+from .observer import Observer
+
+
+class Verb(Enum):
+    """What is reported."""
+
+    LOG = auto()
+    RENEW = auto()
+    COMPLETE = auto()
+    FAIL = auto()
+    RELEASE = auto()
+
+
+@dataclass(slots=True)
+class Report:
+    """One report on one lease."""
+
+    token: LeaseToken
+    verb: Verb
+    body: bytes = b""
+    """Report or progress as the worker sent it."""
+    failure: FailureReport | None = None
+    reason: ReleaseReason = ReleaseReason.SHUTDOWN
+    lines: Sequence[tuple[int, bytes]] = ()
+
+
+@dataclass(slots=True)
+class ReportAnswer:
+    """The answer to one report."""
+
+    error: PenstockError | None = None
+    term_ms: int = 0
+    cancel_requested: bool = False
+    last_line: int = 0
+
+
+class Reports:
+    """Carries out reports."""
+
+    def __init__(self, store: LeaseStore, observer: Observer) -> None:
+        self._store = store
+        self._observer = observer
+        self._carriers = {
+            Verb.RENEW: self._renew,
+            Verb.COMPLETE: self._complete,
+            Verb.FAIL: self._fail,
+            Verb.RELEASE: self._release,
+        }
+
+    async def carry_out(
+        self, namespace: str, session_id: str, reports: Sequence[Report]
+    ) -> list[ReportAnswer]:
+        """Answers in order. A lease that is over is answered `LEASE_LOST`, and nothing changes."""
+        answers = [ReportAnswer() for _ in reports]
+        with_lines = [place for place, report in enumerate(reports) if report.lines]
+        if with_lines:
+            # Before the ends: a task that has ended has all of its lines.
+            await self._log(namespace, reports, with_lines, answers)
+        by_verb: dict[Verb, list[int]] = {}
+        for place, report in enumerate(reports):
+            by_verb.setdefault(report.verb, []).append(place)
+        by_verb.pop(Verb.LOG, None)
+        work = [
+            self._carriers[verb](namespace, session_id, [reports[place] for place in places])
+            for verb, places in by_verb.items()
+        ]
+        for places, found in zip(by_verb.values(), await _together(work), strict=True):
+            for place, answer in zip(places, found, strict=True):
+                answer.last_line = answers[place].last_line
+                answers[place] = answer
+        lost = sum(answer.error is not None for answer in answers)
+        if lost:
+            self._observer.refused(lost)
+        return answers
+
+    async def _log(
+        self,
+        namespace: str,
+        reports: Sequence[Report],
+        places: list[int],
+        answers: list[ReportAnswer],
+    ) -> None:
+        last_lines = await self._store.log(
+            [(namespace, reports[place].token, reports[place].lines) for place in places]
+        )
+        for place, last_line in zip(places, last_lines, strict=True):
+            if last_line is None:
+                answers[place] = _lost(reports[place])
+            else:
+                answers[place].last_line = last_line
+
+    async def _renew(
+        self, namespace: str, session_id: str, reports: list[Report]
+    ) -> list[ReportAnswer]:
+        renewals = await self._store.renew(
+            session_id, [(namespace, report.token, report.body) for report in reports]
+        )
+        return [
+            _lost(report)
+            if renewal is None
+            else ReportAnswer(term_ms=renewal.term_ms, cancel_requested=renewal.cancel_requested)
+            for report, renewal in zip(reports, renewals, strict=True)
+        ]
+
+    async def _complete(
+        self, namespace: str, _session_id: str, reports: list[Report]
+    ) -> list[ReportAnswer]:
+        taken = await self._store.complete(
+            [(namespace, report.token, report.body) for report in reports]
+        )
+        self._observer.ended(namespace, Outcome.SUCCEEDED, sum(taken))
+        return _taken_or_lost(reports, taken)
+
+    async def _fail(
+        self, namespace: str, _session_id: str, reports: list[Report]
+    ) -> list[ReportAnswer]:
+        rows = [
+            (namespace, report.token, report.failure)
+            for report in reports
+            if report.failure is not None
+        ]
+        taken = await self._store.fail(rows)
+        for (_, _, failure), ok in zip(rows, taken, strict=True):
+            if ok:
+                self._observer.ended(namespace, failure.outcome, 1)
+        return _taken_or_lost(reports, taken)
+
+    async def _release(
+        self, namespace: str, _session_id: str, reports: list[Report]
+    ) -> list[ReportAnswer]:
+        taken = await self._store.release([(namespace, r.token, r.reason, r.body) for r in reports])
+        self._observer.ended(namespace, Outcome.RELEASED, sum(taken))
+        return _taken_or_lost(reports, taken)
+
+
+def _taken_or_lost(reports: Sequence[Report], taken: Sequence[bool]) -> list[ReportAnswer]:
+    return [
+        ReportAnswer() if ok else _lost(report) for report, ok in zip(reports, taken, strict=True)
+    ]
+
+
+def _lost(report: Report) -> ReportAnswer:
+    return ReportAnswer(error=LeaseLost(task_id=report.token.task_id))
+
+
+async def _together(work: Sequence[Awaitable[list[ReportAnswer]]]) -> list[list[ReportAnswer]]:
+    if len(work) == 1:
+        return [await work[0]]
+    return list(await asyncio.gather(*work))

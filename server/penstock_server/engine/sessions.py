@@ -1,0 +1,208 @@
+"""The polls of worker sessions: one at a time for each, answered with leases, with directives,
+or empty.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+import structlog
+
+from penstock_server.model.errors import PenstockError
+from penstock_server.model.lease_token import LeaseToken
+from penstock_server.model.lifecycle import ReleaseReason
+from penstock_server.model.records import Directive, LeaseRecord, SessionRecord
+from penstock_server.store.leases import PollOffer
+from penstock_server.store.store import Store
+
+from .background import Background
+from .dispatch import MOST_LEASES, Delivery, Dispatcher, Poll
+
+log = structlog.get_logger(__name__)
+
+
+class Polls:
+    """All polls that wait in this process."""
+
+    def __init__(self, store: Store, server_id: str, background: Background) -> None:
+        self._store = store
+        self._server_id = server_id
+        self._background = background
+        self._dispatchers: dict[tuple[str, str], Dispatcher] = {}
+        self._current: dict[tuple[str, str], Poll] = {}
+        self._seen: dict[tuple[str, str], SessionRecord] = {}
+        self._draining = False
+
+    def waits_for(self, namespace: str, queue: str) -> bool:
+        """Whether a poll waits here for the queue, so that a submit here needs to wake nobody
+        else.
+        """
+        dispatcher = self._dispatchers.get((namespace, queue))
+        return dispatcher is not None and bool(dispatcher.polls)
+
+    async def lease(
+        self, poll: Poll, wait: timedelta, *, acknowledged: Sequence[str] = ()
+    ) -> Delivery:
+        """Answers a poll: at once if there is something for it, else within `wait`."""
+        if acknowledged:
+            await self._store.sessions.acknowledge(
+                poll.namespace, poll.session_id, acknowledged, self._partitions(poll)
+            )
+        if self._draining:
+            return Delivery(reconnect=True)
+        if not self._supersede(poll):
+            return Delivery(superseded=True)
+        try:
+            return await self._wait(poll, wait)
+        finally:
+            self._forget(poll)
+
+    async def lease_now(self, namespace: str, queues: Sequence[str], offer: PollOffer) -> Delivery:
+        """Leases without waiting, for a session that reports: from the first queue that has
+        something.
+        """
+        if self._draining:
+            return Delivery(reconnect=True)
+        limited = offer._replace(slots=min(offer.slots, MOST_LEASES))
+        for queue in queues:
+            now_ms, (answer,) = await self._store.leases.lease(
+                namespace, queue, self._server_id, [limited]
+            )
+            if answer.leases:
+                return Delivery(answer.leases, queue, now_ms, answer.directives)
+        return Delivery()
+
+    def give_back(self, namespace: str, leases: Sequence[LeaseRecord]) -> None:
+        """Releases leases that nobody received."""
+        self._background.spawn(self._release(namespace, leases))
+
+    async def _release(self, namespace: str, leases: Sequence[LeaseRecord]) -> None:
+        rows = [
+            (
+                namespace,
+                LeaseToken(lease.task_id, lease.fence, lease.random),
+                ReleaseReason.LOST_REPLY,
+                b"",
+            )
+            for lease in leases
+        ]
+        try:
+            await self._store.leases.release(rows)
+        except PenstockError as error:
+            # Nothing is lost: unaccepted leases run out by themselves within their short first
+            # term.
+            log.warning("leases.not_given_back", count=len(leases), reason=error.reason)
+
+    def _supersede(self, poll: Poll) -> bool:
+        name = (poll.namespace, poll.session_id)
+        older = self._current.get(name)
+        if older is not None:
+            if older.poll_seq > poll.poll_seq:
+                return False
+            older.heir = poll
+            if not older.busy:
+                older.resolve(Delivery(superseded=True))
+        self._current[name] = poll
+        return True
+
+    async def _wait(self, poll: Poll, wait: timedelta) -> Delivery:
+        for queue in poll.queues if poll.slots else ():
+            dispatcher = self._dispatcher(poll.namespace, queue)
+            dispatcher.polls[poll] = None
+            dispatcher.kick()
+        if not poll.slots:
+            await self._look_for_directives(poll)
+        timer = asyncio.get_running_loop().call_later(wait.total_seconds(), self._expire, poll)
+        try:
+            return await poll.answer
+        finally:
+            timer.cancel()
+
+    def _expire(self, poll: Poll) -> None:
+        if poll.busy:
+            poll.expired = True
+        else:
+            poll.resolve(Delivery())
+
+    def _forget(self, poll: Poll) -> None:
+        for queue in poll.queues:
+            dispatcher = self._dispatchers.get((poll.namespace, queue))
+            if dispatcher is not None:
+                dispatcher.polls.pop(poll, None)
+                if not dispatcher.polls:
+                    del self._dispatchers[poll.namespace, queue]
+        if self._current.get((poll.namespace, poll.session_id)) is poll:
+            del self._current[poll.namespace, poll.session_id]
+
+    def _dispatcher(self, namespace: str, queue: str) -> Dispatcher:
+        dispatcher = self._dispatchers.get((namespace, queue))
+        if dispatcher is None:
+            dispatcher = self._dispatchers[namespace, queue] = Dispatcher(
+                namespace,
+                queue,
+                self._server_id,
+                self._store.leases,
+                self._background.spawn,
+                self.give_back,
+            )
+        return dispatcher
+
+    def _partitions(self, poll: Poll) -> list[int]:
+        if not poll.queues:
+            return list(range(self._store.meta.partitions))
+        return [self._store.home(poll.namespace, queue) for queue in poll.queues]
+
+    # ---- what the store tells -----------------------------------------------------------------
+
+    def on_queue(self, namespace: str, queue: str) -> None:
+        """A queue may have tasks."""
+        dispatcher = self._dispatchers.get((namespace, queue))
+        if dispatcher is not None:
+            dispatcher.kick()
+
+    def on_directive(self, namespace: str, session_id: str) -> None:
+        """A session may have a directive."""
+        poll = self._current.get((namespace, session_id))
+        if poll is not None and not poll.answer.done():
+            self._background.spawn(self._look_for_directives(poll))
+
+    async def _look_for_directives(self, poll: Poll) -> None:
+        directives = await self.directives(poll)
+        if directives and not poll.busy:
+            poll.resolve(Delivery(directives=directives))
+
+    async def directives(self, poll: Poll) -> list[Directive]:
+        """What the session of a poll is to be told."""
+        return await self._store.sessions.directives(
+            poll.namespace, poll.session_id, self._partitions(poll)
+        )
+
+    def look_again(self) -> None:
+        """Looks for tasks and directives of everything that waits: notes from the store may have
+        been lost.
+        """
+        for dispatcher in list(self._dispatchers.values()):
+            dispatcher.kick()
+        for poll in list(self._current.values()):
+            if not poll.slots and not poll.answer.done():
+                self._background.spawn(self._look_for_directives(poll))
+
+    # ---- what is known of sessions ------------------------------------------------------------
+
+    def note(self, record: SessionRecord) -> None:
+        """Remembers that a session was heard of; `write_seen` stores it."""
+        self._seen[record.namespace, record.session_id] = record
+
+    async def write_seen(self) -> None:
+        """Stores which sessions were heard of since the last time."""
+        records = list(self._seen.values())
+        self._seen.clear()
+        for start in range(0, len(records), 100):
+            await self._store.sessions.touch(records[start : start + 100])
+
+    def drain(self) -> None:
+        """Answers every poll with the wish to reconnect elsewhere, and every later one too."""
+        self._draining = True
+        for poll in list(self._current.values()):
+            if not poll.busy:
+                poll.resolve(Delivery(reconnect=True))

@@ -1,0 +1,205 @@
+"""Lets many watchers follow the event streams: one reader for all of them, each watcher at its own
+place.
+
+A watcher that keeps up gets what the reader brings; one that lags behind what is remembered here
+reads the store by itself, until it has caught up. Either way it sees every event once, or
+`CursorExpired`.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from penstock_server.model.cursor import Place, decode_watch, encode_watch
+from penstock_server.model.errors import CursorExpired, PenstockError, ShuttingDown
+from penstock_server.model.records import EventRecord, TaskRecord
+from penstock_server.store.store import Store
+
+from .background import Background
+
+log = structlog.get_logger(__name__)
+
+_REMEMBERED: Final = 1_000
+"""Batches of events that are remembered for each partition."""
+_BLOCK_MS: Final = 5_000
+
+Fits = Callable[[EventRecord], bool]
+
+
+class _Recent:
+    """The latest batches of one partition, each with the places before and behind it."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self._batches: deque[tuple[Place, list[EventRecord], Place]] = deque(maxlen=_REMEMBERED)
+
+    def add(self, events: list[EventRecord], behind: Place) -> None:
+        self._batches.append((self.place, events, behind))
+        self.place = behind
+
+    def after(self, place: Place) -> tuple[list[EventRecord], Place] | None:
+        """What came behind a place; None if that is no longer remembered."""
+        if place.number == self.place.number:
+            return ([], place) if place == self.place else None
+        events: list[EventRecord] = []
+        at = place
+        for before, batch, behind in self._batches:
+            if before == at:
+                events += batch
+                at = behind
+        return (events, at) if at == self.place else None
+
+
+class Watcher:
+    """One watch: gives the events behind its places that fit, batch by batch."""
+
+    def __init__(
+        self, hub: "WatchHub", places: list[Place], fits: Fits, snapshot: dict[str, int]
+    ) -> None:
+        self._hub = hub
+        self._places = places
+        self._fits = fits
+        self._snapshot = snapshot
+
+    @property
+    def cursor(self) -> str:
+        """Where to go on behind everything that was given."""
+        return encode_watch(self._hub.history_id, self._places)
+
+    async def next(self, seconds: float) -> list[EventRecord]:
+        """The next events that fit; none when the time is over.
+
+        Raises `CursorExpired`, `ShuttingDown`.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    # The signal is taken before looking, so that nothing can come in between.
+                    news = self._hub.news()
+                    events = [event for event in await self._take() if self._wanted(event)]
+                    if events:
+                        return events
+                    await news
+        except TimeoutError:
+            return []
+
+    async def _take(self) -> list[EventRecord]:
+        events: list[EventRecord] = []
+        for partition, place in enumerate(self._places):
+            found, self._places[partition] = await self._hub.after(partition, place)
+            events += found
+        return events
+
+    def _wanted(self, event: EventRecord) -> bool:
+        return self._fits(event) and event.sequence > self._snapshot.get(event.task_id, 0)
+
+
+class WatchHub:
+    """Reads the event streams for all watchers of this process, while there are any."""
+
+    def __init__(self, store: Store, background: Background) -> None:
+        self._store = store
+        self._background = background
+        self._recent: list[_Recent] = []
+        self._watchers = 0
+        self._news: asyncio.Future[None] | None = None
+        self._reader_stopped = asyncio.Event()
+        self._reader_stopped.set()
+        self._draining = False
+
+    @property
+    def history_id(self) -> str:
+        """Names the store that cursors belong to."""
+        return self._store.meta.history_id
+
+    async def watch(self, fits: Fits, *, cursor: str = "") -> Watcher:
+        """A watcher from a cursor, or from now.
+
+        To be handed back to `leave`. Raises `CursorInvalid`.
+        """
+        places = self._places(cursor) if cursor else await self._ends()
+        return await self._enter(Watcher(self, places, fits, {}))
+
+    async def watch_tasks(
+        self, namespace: str, task_ids: list[str], fits: Fits, *, cursor: str = ""
+    ) -> tuple[Watcher, list[TaskRecord]]:
+        """A watcher of some tasks from a snapshot of them on, or from a cursor; and the tasks.
+
+        Raises `CursorInvalid`, `TaskNotFound`.
+        """
+        places = self._places(cursor) if cursor else await self._ends()
+        tasks = [await self._store.tasks.get(namespace, task_id) for task_id in task_ids]
+        snapshot = {} if cursor else {task.task_id: task.sequence for task in tasks}
+        return await self._enter(Watcher(self, places, fits, snapshot)), tasks
+
+    def _places(self, cursor: str) -> list[Place]:
+        return decode_watch(cursor, self.history_id, self._store.meta.partitions)
+
+    async def _enter(self, watcher: Watcher) -> Watcher:
+        self._watchers += 1
+        if self._watchers == 1 and self._reader_stopped.is_set():
+            self._recent = [_Recent(place) for place in await self._ends()]
+            self._reader_stopped.clear()
+            self._background.forever(self._read())
+        return watcher
+
+    def leave(self) -> None:
+        """A watcher is gone."""
+        self._watchers -= 1
+
+    async def _ends(self) -> list[Place]:
+        return [
+            await self._store.events.end(partition)
+            for partition in range(self._store.meta.partitions)
+        ]
+
+    async def after(self, partition: int, place: Place) -> tuple[list[EventRecord], Place]:
+        """Events behind a place, from memory if they are remembered, else from the store."""
+        if self._draining:
+            raise ShuttingDown()
+        if partition < len(self._recent) and not self._reader_stopped.is_set():
+            known = self._recent[partition].after(place)
+            if known is not None:
+                return known
+        batch = await self._store.events.after(partition, place)
+        return batch.events, batch.position
+
+    def news(self) -> "asyncio.Future[None]":
+        """Done as soon as there may be more."""
+        if self._news is None or self._news.done():
+            self._news = asyncio.get_running_loop().create_future()
+        return asyncio.shield(self._news)
+
+    def _announce(self) -> None:
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)
+
+    async def _read(self) -> None:
+        try:
+            while self._watchers and not self._draining:
+                try:
+                    await self._read_once()
+                except CursorExpired:
+                    # The reader lost its place, or the store its latest writes: watchers find out
+                    # by themselves.
+                    self._recent = [_Recent(place) for place in await self._ends()]
+                except PenstockError as error:
+                    log.warning("watch.interrupted", reason=error.reason)
+                    await asyncio.sleep(0.5)
+                self._announce()
+        finally:
+            self._reader_stopped.set()
+            self._announce()
+
+    async def _read_once(self) -> None:
+        places = {partition: recent.place for partition, recent in enumerate(self._recent)}
+        for partition, batch in (await self._store.events.wait(places, block_ms=_BLOCK_MS)).items():
+            self._recent[partition].add(batch.events, batch.position)
+
+    def drain(self) -> None:
+        """Ends every watch with `ShuttingDown`."""
+        self._draining = True
+        self._announce()
