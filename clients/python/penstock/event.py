@@ -95,7 +95,7 @@ class TaskEvent:
         return CancelReason(self.pb.cancel_reason)
 
     @property
-    def scheduletime_of(self) -> datetime | None:
+    def schedule_time(self) -> datetime | None:
         """When the task is due, where it waits for a time."""
         return time_of(self.pb, "schedule_time")
 

@@ -59,12 +59,12 @@ class Execution:
         return self.pb.worker_name
 
     @property
-    def starttime_of(self) -> datetime | None:
+    def start_time(self) -> datetime | None:
         """When it was leased."""
         return time_of(self.pb, "start_time")
 
     @property
-    def endtime_of(self) -> datetime | None:
+    def end_time(self) -> datetime | None:
         """When its end was recorded; None while it runs."""
         return time_of(self.pb, "end_time")
 
@@ -98,12 +98,12 @@ class Usage:
         self.pb = pb
 
     @property
-    def walltime_of(self) -> timedelta | None:
+    def wall_time(self) -> timedelta | None:
         """Wall-clock time of the handler."""
         return span_of(self.pb, "wall_time")
 
     @property
-    def cputime_of(self) -> timedelta | None:
+    def cpu_time(self) -> timedelta | None:
         """Processor time, user and system."""
         return span_of(self.pb, "cpu_time")
 

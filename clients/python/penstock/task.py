@@ -85,7 +85,7 @@ class Progress:
         return struct_of(self.pb.details)
 
     @property
-    def updatetime_of(self) -> datetime | None:
+    def update_time(self) -> datetime | None:
         """When the worker reported it, by the store's clock."""
         return time_of(self.pb, "update_time")
 
@@ -223,32 +223,32 @@ class Task:
         return self.pb.creator
 
     @property
-    def createtime_of(self) -> datetime | None:
+    def create_time(self) -> datetime | None:
         """When the server took the task in."""
         return time_of(self.pb, "create_time")
 
     @property
-    def updatetime_of(self) -> datetime | None:
+    def update_time(self) -> datetime | None:
         """When the task last changed."""
         return time_of(self.pb, "update_time")
 
     @property
-    def scheduletime_of(self) -> datetime | None:
+    def schedule_time(self) -> datetime | None:
         """When the task is or was due."""
         return time_of(self.pb, "schedule_time")
 
     @property
-    def starttime_of(self) -> datetime | None:
+    def start_time(self) -> datetime | None:
         """When the latest execution was leased."""
         return time_of(self.pb, "start_time")
 
     @property
-    def endtime_of(self) -> datetime | None:
+    def end_time(self) -> datetime | None:
         """When the task ended."""
         return time_of(self.pb, "end_time")
 
     @property
-    def deletetime_of(self) -> datetime | None:
+    def delete_time(self) -> datetime | None:
         """When the full record may be deleted."""
         return time_of(self.pb, "delete_time")
 
@@ -258,7 +258,7 @@ class Task:
         return self.pb.worker_session_id
 
     @property
-    def lease_expiretime_of(self) -> datetime | None:
+    def lease_expire_time(self) -> datetime | None:
         """When the lease runs out unless it is renewed."""
         return time_of(self.pb, "lease_expire_time")
 
