@@ -17,6 +17,7 @@ import grpc
 from google.protobuf import duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
+
 from penstock.v1 import error_pb2, execution_pb2, task_pb2, worker_pb2
 from penstock.v1 import worker_service_pb2 as pb
 from penstock.v1.worker_service_pb2_grpc import (
@@ -116,7 +117,7 @@ class FakeWorkerService(WorkerServiceServicer):
     async def listen(self, address: str) -> None:
         """Begins to listen; again after `close`, on the address from before."""
         self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
-        add_WorkerServiceServicer_to_server(self, self._server)  # type: ignore[no-untyped-call]
+        add_WorkerServiceServicer_to_server(self, self._server)
         port = self._server.add_insecure_port(address)
         self.address = f"127.0.0.1:{port}"
         await self._server.start()
@@ -175,7 +176,7 @@ class FakeWorkerService(WorkerServiceServicer):
 
     # ---- the service ----
 
-    async def LeaseTasks(  # noqa: N802
+    async def LeaseTasks(
         self, request: pb.LeaseTasksRequest, context: Any
     ) -> pb.LeaseTasksResponse:
         self.polls.append(request)
@@ -203,7 +204,7 @@ class FakeWorkerService(WorkerServiceServicer):
             directives=self.directives.values(),
         )
 
-    async def ReportExecutions(  # noqa: N802
+    async def ReportExecutions(
         self, request: pb.ReportExecutionsRequest, context: Any
     ) -> pb.ReportExecutionsResponse:
         self.reports.append(request)
@@ -215,6 +216,18 @@ class FakeWorkerService(WorkerServiceServicer):
         response.leases.extend(self._lease(request.max_tasks, request.task_types))
         await self._notify()
         return response
+
+    async def ListWorkers(
+        self, request: pb.ListWorkersRequest, context: Any
+    ) -> pb.ListWorkersResponse:
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "not for workers")
+        raise AssertionError("abort raises")
+
+    async def DrainWorker(
+        self, request: pb.DrainWorkerRequest, context: Any
+    ) -> pb.DrainWorkerResponse:
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "not for workers")
+        raise AssertionError("abort raises")
 
     async def _take(self, item: pb.ReportItem) -> pb.ReportResult:
         task = self._by_token.get(item.lease_token)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -21,10 +21,8 @@ async def running_worker(
 ) -> AsyncIterator[WorkerProcess]:
     """Runs a worker against the server at `address`; drains it at the end, without grace."""
     started = asyncio.Event()
-    settings = WorkerOptions(
-        client=ClientOptions(address=address),
-        **({"drain_grace": timedelta(0), "isolated_slots": 2} | options),
-    )
+    defaults: dict[str, Any] = {"drain_grace": timedelta(0), "isolated_slots": 2}
+    settings = WorkerOptions(client=ClientOptions(address=address), **(defaults | options))
     process = WorkerProcess(target, settings, on_started=lambda _: started.set())
     running = asyncio.ensure_future(process.run())
     waiting = asyncio.ensure_future(started.wait())
@@ -38,3 +36,9 @@ async def running_worker(
         if not running.done():
             process.drain("the test is over")
         await running
+
+
+async def eventually(condition: Callable[[], object]) -> None:
+    """Waits until something outside of the test's loop holds; the test's own timeout bounds it."""
+    while not condition():  # noqa: ASYNC110 - processes and files send no events
+        await asyncio.sleep(0.01)

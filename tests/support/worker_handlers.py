@@ -215,24 +215,26 @@ def deaf_in_thread(seconds: float) -> str:
 @worker.task("deaf.isolated", isolated=True)
 def deaf_isolated(path: str) -> None:
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    with open(path + ".part", "w") as file:
-        file.write(f"{os.getpid()} {child.pid}")
-    os.rename(path + ".part", path)
+    _tell_pids(path, child.pid)
     time.sleep(60)
+
+
+def _tell_pids(path: str, *others: int) -> None:
+    with open(path + ".part", "w") as file:
+        file.write(" ".join(map(str, (os.getpid(), *others))))
+    os.rename(path + ".part", path)
 
 
 @worker.task("deafer.isolated", isolated=True)
 async def deafer_isolated(path: str) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    with open(path + ".part", "w") as file:
-        file.write(str(os.getpid()))
-    os.rename(path + ".part", path)
-    time.sleep(60)
+    _tell_pids(path)
+    time.sleep(60)  # noqa: ASYNC251 - it blocks its loop on purpose
 
 
 @worker.task("block.loop")
 async def block_loop(seconds: float) -> None:
-    time.sleep(seconds)
+    time.sleep(seconds)  # noqa: ASYNC251 - it blocks its loop on purpose
 
 
 @worker.task("limited", timeout=timedelta(milliseconds=200))

@@ -57,20 +57,37 @@ class Capacity:
         """Slots that are neither taken nor asked for."""
         return self.slots - self.running - self.asked if self.open else 0
 
+    @property
+    def isolated_free(self) -> int:
+        """Isolated executions that could start, were they asked for now."""
+        if not self._isolated_types:
+            return 0
+        return self.isolated_slots - self.isolated_running - self.isolated_asked
+
     def poll_ask(self) -> Ask:
         """Answers what a poll should ask for now: all types where there is room for all."""
-        free = self.free
-        isolated = min(free, self.isolated_slots - self.isolated_running - self.isolated_asked)
-        if self._isolated_types and isolated > 0:
+        isolated = min(self.free, self.isolated_free)
+        if isolated > 0:
             shared = self._shared_types if self.shared_ready else ()
             return Ask(isolated, shared + self._isolated_types, isolated=True)
         return self.report_ask()
 
     def report_ask(self) -> Ask:
-        """Answers what a report should ask for now: shared types, which come in crowds."""
-        if self._shared_types and self.shared_ready and self.free > 0:
-            return Ask(self.free, self._shared_types, isolated=False)
+        """Answers what a report should ask for now: shared types, which come in crowds.
+
+        Room for isolated tasks is left, so that a poll for those need not wait for this answer.
+        """
+        count = self.free - max(0, self.isolated_free)
+        if self._shared_types and self.shared_ready and count > 0:
+            return Ask(count, self._shared_types, isolated=False)
         return NOTHING
+
+    def is_worth_superseding(self, ask: Ask) -> bool:
+        """Answers whether a newer poll should take the place of an open one with this ask."""
+        if ask.isolated:
+            return False
+        better = self.poll_ask()
+        return better.isolated or better.count >= max(1, 2 * ask.count)
 
     def take(self, ask: Ask) -> None:
         """Holds an ask while its call is under way."""

@@ -36,6 +36,9 @@ class Sink(Protocol):
     def line(self, context: Context, stream: int, level: str, logger: str, text: str) -> None:
         """Takes log text; it may hold several lines."""
 
+    def write(self, context: Context, stream: int, text: str) -> None:
+        """Takes text as written to a standard stream; what follows the last line end waits."""
+
 
 class Context:
     """One execution, as its handler sees it."""
@@ -172,6 +175,15 @@ class Context:
         if level not in _LEVELS:
             raise ValueError(f"{level!r} is no log level: use one of {', '.join(sorted(_LEVELS))}")
         self._sink.line(self, execution_pb2.LOG_STREAM_LOGGER, level, "penstock.task", text)
+
+    def output(self, text: str, *, error: bool = False) -> None:
+        """Writes text into the execution's log as its standard output, or standard error.
+
+        For what a handler reads from elsewhere, e.g. a child process. Text after the last line
+        end waits for the rest of its line.
+        """
+        stream = execution_pb2.LOG_STREAM_STDERR if error else execution_pb2.LOG_STREAM_STDOUT
+        self._sink.write(self, stream, text)
 
     @property
     def logger(self) -> logging.Logger:

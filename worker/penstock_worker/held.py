@@ -61,6 +61,7 @@ class Held:
         "term",
         "timeout_name",
         "token",
+        "warn_time",
         "was_terminated",
     )
 
@@ -98,6 +99,7 @@ class Held:
         self.report_time: float | None = None
         self.kill_time: float | None = None
         self.was_terminated = False
+        self.warn_time: float | None = None
 
         self.outcome = 0
         self.item: bytes | None = None

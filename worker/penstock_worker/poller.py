@@ -85,7 +85,7 @@ class Poller:
         """Polls for ever. Raises WorkerStartError if the server never lets this worker in."""
         async with asyncio.TaskGroup() as polls:
             while True:
-                if self._open is None or self._is_worth_superseding():
+                if self._is_worth_superseding():
                     await self._pause()
                     polls.create_task(self._poll())
                     await asyncio.sleep(0)  # lets it take its ask
@@ -104,7 +104,7 @@ class Poller:
 
     def reconsider(self) -> None:
         """Polls anew if the open poll asks for much less than the worker could take."""
-        if self._open is None or self._is_worth_superseding():
+        if self._is_worth_superseding():
             self._wake.set()
 
     def renew(self) -> None:
@@ -113,10 +113,7 @@ class Poller:
         self._wake.set()
 
     def _is_worth_superseding(self) -> bool:
-        if self._open is None:
-            return True
-        free = self._capacity.poll_ask().count
-        return free > 0 and free >= 2 * self._open.count
+        return self._open is None or self._capacity.is_worth_superseding(self._open)
 
     async def _pause(self) -> None:
         if self._failures:

@@ -344,6 +344,7 @@ class Supervisor:
         now = time.monotonic()
         held.stop = why
         held.report_time = now + grace
+        held.warn_time = now + max(grace, held.grace)
         held.kill_time = now + min(NOTICE, max(grace, TIMEOUT_NOTICE))
         if held.runner is not None:
             held.runner.cancel(held, why.value)

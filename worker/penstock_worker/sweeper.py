@@ -14,7 +14,7 @@ from typing import Final
 import structlog
 
 from penstock_worker import events
-from penstock_worker.held import Held, Stop
+from penstock_worker.held import Held
 from penstock_worker.reporter import PROGRESS_INTERVAL
 from penstock_worker.supervisor import TERM_GRACE, Supervisor
 
@@ -99,7 +99,19 @@ class Sweeper:
             self._kill(held, now)
         if held.report_time is not None and now >= held.report_time:
             held.report_time = None
-            self._report_without(held)
+            self._supervisor.report_without(held, "the handler did not stop within its grace")
+        if held.warn_time is not None and now >= held.warn_time:
+            held.warn_time = None
+            self._warn(held)
+
+    @staticmethod
+    def _warn(held: Held) -> None:
+        log.warning(
+            events.HANDLER_UNSTOPPABLE,
+            task_id=held.task_id,
+            task_type=held.task_type,
+            stop=held.stop.value if held.stop else "",
+        )
 
     def _kill(self, held: Held, now: float) -> None:
         if held.runner is None:
@@ -111,13 +123,3 @@ class Sweeper:
             held.runner.kill(signal.SIGTERM)
             held.was_terminated = True
             held.kill_time = now + TERM_GRACE
-
-    def _report_without(self, held: Held) -> None:
-        if not held.is_isolated and held.stop is not Stop.SHUTDOWN:
-            log.warning(
-                events.HANDLER_UNSTOPPABLE,
-                task_id=held.task_id,
-                task_type=held.task_type,
-                stop=held.stop.value if held.stop else "",
-            )
-        self._supervisor.report_without(held, "the handler did not stop within its grace")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+
 from support.fake_worker_service import FakeWorkerService
 from support.running_worker import running_worker
 
