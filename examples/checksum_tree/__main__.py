@@ -136,10 +136,8 @@ def show(report: Report, counts: Counts, took: float) -> None:
     )
     console.print(f"  content    {report.lines:,} lines, {report.size / 1e6:,.1f} MB")
     console.print(f"  broken     {report.broken:,} do not parse (tests of Python's own parser)")
-    console.print(
-        f"  retries    {report.repeated:,} tasks ran again: "
-        f"{counts.lost_runs:,} runs lost with the killed worker, {counts.failed_runs:,} failed"
-    )
+    how = ", ".join(f"{number} {outcome}" for outcome, number in counts.outcomes.most_common())
+    console.print(f"  retries    {report.repeated:,} tasks ran again ({how or 'none needed to'})")
     console.print(f"  losses     {len(report.lost)}")
     console.print(f"  different  {len(report.different)}")
     console.print(f"  rate       {report.files / took:,.0f} files/s, {took:.1f} s in all")

@@ -8,6 +8,7 @@ end is missed.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -22,8 +23,8 @@ class Counts:
     """What the watch has seen so far."""
 
     ended: int = 0
-    lost_runs: int = 0
-    failed_runs: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    """Executions that did not succeed, by how they ended."""
 
 
 @dataclass
@@ -62,10 +63,11 @@ class Collector:
         async for update in updates:
             begun.set()
             for event in update.events:
-                if event.outcome in (ExecutionOutcome.LOST, ExecutionOutcome.CRASHED):
-                    self.counts.lost_runs += 1
-                elif event.outcome is ExecutionOutcome.FAILED:
-                    self.counts.failed_runs += 1
+                if event.outcome not in (
+                    ExecutionOutcome.UNSPECIFIED,
+                    ExecutionOutcome.SUCCEEDED,
+                ):
+                    self.counts.outcomes[event.outcome.name] += 1
                 if event.state.ended:
                     self.counts.ended += 1
                     self._ended.put_nowait(event.task_id)
