@@ -115,7 +115,7 @@ def _from_transport(error: grpc.aio.AioRpcError, address: str) -> PenstockError:
 
 _NOT_PENSTOCK: Final = "this is not an answer of a Penstock server: check the address"
 _TRANSPORT: Final[dict[int, tuple[type[PenstockError], str]]] = {
-    1: (errors.ClientClosed, "the connection was closed during the call"),
+    1: (errors.ServerUnavailable, "the server ended the call, as one does that shuts down"),
     4: (
         errors.DeadlineExceeded,
         "the call may or may not have taken effect: look at the task, or allow a longer timeout",

@@ -386,7 +386,7 @@ BY_REASON: Final[Mapping[str, type[PenstockError]]] = _by_reason(PenstockError)
 
 # Class for a reason that this version does not know yet, by its canonical code.
 BY_CODE: Final[Mapping[int, type[PenstockError]]] = {
-    1: ClientClosed,
+    1: TryLater,
     3: InvalidRequest,
     4: DeadlineExceeded,
     5: NotFound,

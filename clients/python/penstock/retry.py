@@ -1,8 +1,9 @@
 """When a call may be repeated, and how long to wait before.
 
-Only what says "not now" is repeated: UNAVAILABLE, and RESOURCE_EXHAUSTED when the server names a
-delay (without one it is a size limit, which no repeat can help). A repeat never starts a mutation
-anew: the caller sends the same `request_id`, or the method is idempotent by its contract.
+Only what says "not now" is repeated: UNAVAILABLE, a call that the server's end cancelled, and
+RESOURCE_EXHAUSTED when the server names a delay (without one it is a size limit, which no repeat
+can help). A repeat never starts a mutation anew: the caller sends the same `request_id`, or the
+method is idempotent by its contract.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
-from penstock.errors import PenstockError
+from penstock.errors import PenstockError, ServerUnavailable
 from penstock.options import BackoffOptions
 
 RESOURCE_EXHAUSTED: Final = 8
@@ -22,7 +23,7 @@ _LARGEST_EXPONENT: Final = 32  # far beyond any `longest`, and short of a float'
 
 def may_help(error: PenstockError) -> bool:
     """Whether the same call may succeed later."""
-    if error.code == UNAVAILABLE:
+    if error.code == UNAVAILABLE or isinstance(error, ServerUnavailable):
         return True
     return error.code == RESOURCE_EXHAUSTED and error.retry_delay is not None
 

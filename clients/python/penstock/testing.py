@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -89,14 +90,28 @@ class Server:
             client.namespaces.create(name, description="made by penstock.testing")
         return name
 
+    def restart(self, *, kill: bool = False) -> None:
+        """Ends the server and starts it again with its data at its address.
+
+        With `kill` it gets SIGKILL, and its store too: a crash of the machine but for the disk.
+        """
+        if kill:
+            os.kill(self.pid, signal.SIGKILL)
+        self._end()
+        self._ready_file.unlink(missing_ok=True)
+        self._start()
+
     def stop(self) -> None:
         """Ends the server (SIGTERM, ten seconds later SIGKILL) and removes its data."""
+        self._end()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _end(self) -> None:
         guardian, self._guardian = self._guardian, None
         if guardian is not None:
             if guardian.stdin is not None:
                 guardian.stdin.close()
             guardian.wait(STOP_TIMEOUT.total_seconds())
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def log(self) -> str:
         """The end of what the server wrote to standard output and standard error."""
@@ -107,7 +122,7 @@ class Server:
         return written[-_TAIL_BYTES:].decode(errors="replace")
 
     def _start(self) -> None:
-        with (self.folder / "server.log").open("wb") as log:
+        with (self.folder / "server.log").open("ab") as log:
             self._guardian = subprocess.Popen(
                 [self._python, "-m", "penstock._guardian", *self._command()],
                 stdin=subprocess.PIPE,
@@ -121,7 +136,7 @@ class Server:
     def _command(self) -> list[str]:
         return [
             *(self._python, "-m", "penstock_server"),
-            *("--listen", "127.0.0.1:0"),
+            *("--listen", self.address or "127.0.0.1:0"),
             *("--store", "embedded"),
             *("--data", str(self.folder / "data")),
             *("--metrics", "off"),

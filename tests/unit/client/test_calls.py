@@ -134,6 +134,17 @@ async def test_unavailable_is_tried_again_until_it_is_not(client, server):
     assert len(server.requests) == 3
 
 
+async def test_a_call_that_a_dying_server_cancelled_is_tried_again(client, server):
+    async def second_time(request):
+        if len(server.requests) < 2:
+            raise Refusal(grpc.StatusCode.CANCELLED, message="CANCELLED")
+        return GetTaskResponse(task=task_pb2.Task(task_id="t"))
+
+    server.unary["GetTask"] = second_time
+
+    assert (await client.get("t")).task_id == "t"
+
+
 async def test_resource_exhausted_is_tried_again_only_if_the_server_says_when(client, server):
     server.unary["GetTask"] = raises(
         Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, message="message larger than max")
