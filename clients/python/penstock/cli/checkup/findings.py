@@ -36,10 +36,10 @@ class Finding:
     def print_on(self, screen: Screen) -> None:
         """One line, and one more with what to do."""
         line = styled(f"{self.verdict.value:<5}", _STYLES[self.verdict])
-        line += styled(f"{self.check:<12}", "bold") + styled(self.found)
+        line += styled(f"{self.check:<13}", "bold") + styled(self.found)
         screen.console.print(line, soft_wrap=True)
         if self.remedy:
-            screen.console.print(styled(f"{'':17}→ {self.remedy}", "dim"), soft_wrap=True)
+            screen.console.print(styled(f"{'':18}→ {self.remedy}", "dim"), soft_wrap=True)
 
 
 def ok(check: str, found: str) -> Finding:
