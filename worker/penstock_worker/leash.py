@@ -12,7 +12,7 @@ import subprocess
 from typing import Final
 
 # A line on the pipe means: let go. The end of the pipe means: its holder is gone.
-_SCRIPT: Final = 'read -r line || kill -KILL -- "-$1"'
+_SCRIPT: Final = 'read -r line || kill -s KILL -- "-$1"'
 
 
 class Leash:
