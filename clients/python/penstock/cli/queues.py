@@ -47,7 +47,9 @@ def list_queues(session: Session) -> None:
 def show_queue(
     session: Session,
     queue: QueueName,
-    limit: Annotated[int, typer.Option(help="Tasks of each kind.", min=1, max=100)] = 10,
+    limit: Annotated[
+        int, typer.Option(help="Tasks of each kind.", metavar="N", min=1, max=100)
+    ] = 10,
 ) -> None:
     """Show one queue: why it is not healthy, and the first tasks that wait, run or are dead."""
     from penstock.cli import show

@@ -54,6 +54,7 @@ class SpecOptions:
             help="0 (last) to 9 (first).",
             show_default="5",
             min=0,
+            metavar="N",
             max=9,
             rich_help_panel=_WHEN,
         ),

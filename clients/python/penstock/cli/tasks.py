@@ -41,7 +41,7 @@ def get(session: Session, task_id: TaskId) -> None:
 def executions(
     session: Session,
     task_id: TaskId,
-    limit: Annotated[int, typer.Option(help="At most so many.", min=1, max=100)] = 20,
+    limit: Annotated[int, typer.Option(help="At most so many.", metavar="N", min=1, max=100)] = 20,
 ) -> None:
     """List the executions of a task, newest first: who ran it, how it ended, what it used."""
     from penstock.cli import show

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -19,6 +20,71 @@ if TYPE_CHECKING:
     from penstock.options import ClientOptions
 
 _ISOLATED: Final = "Isolated handlers"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerFlags:
+    """What `worker` can be told."""
+
+    queue: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Lease from this queue. Repeat it for more.",
+            metavar="NAME",
+            show_default="the Worker's",
+        ),
+    ] = None
+    slots: Annotated[
+        int | None,
+        typer.Option(help="Tasks at a time.", metavar="N", min=1, max=1000, show_default="100"),
+    ] = None
+    runners: Annotated[
+        int | None,
+        typer.Option(
+            help="Processes that share the handlers.", metavar="N", min=1, max=64, show_default="1"
+        ),
+    ] = None
+    inline: Annotated[
+        bool,
+        typer.Option("--inline", help="Run handlers in the worker's own process: for debugging."),
+    ] = False
+    reload: Annotated[
+        bool,
+        typer.Option(
+            "--reload", help="Start again when a Python file here changes: for development."
+        ),
+    ] = False
+    name: Annotated[str, typer.Option(help="Name for people.", metavar="TEXT")] = ""
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Fact about the worker. Repeat it for more.",
+            metavar="KEY=VALUE",
+            show_default=False,
+        ),
+    ] = None
+    drain_grace: Annotated[
+        str | None,
+        typer.Option(
+            help="Time that running tasks get at the end.", metavar="SPAN", show_default="30s"
+        ),
+    ] = None
+    isolated_slots: Annotated[
+        int | None,
+        typer.Option(
+            help="Such tasks, and processes, at a time.",
+            metavar="N",
+            rich_help_panel=_ISOLATED,
+            show_default="one per core",
+        ),
+    ] = None
+    metrics: Annotated[
+        str, typer.Option(help="Serve Prometheus metrics here.", metavar="HOST:PORT")
+    ] = ""
+    ready_file: Annotated[
+        Path | None,
+        typer.Option(help="Written once it is connected: pid and what it serves.", metavar="FILE"),
+    ] = None
 
 
 def add_to(app: typer.Typer, *, panel: str) -> None:
@@ -41,84 +107,35 @@ def worker(
             show_default=False,
         ),
     ],
-    queue: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Lease from this queue. Repeat it for more.",
-            metavar="NAME",
-            show_default="the Worker's",
-        ),
-    ] = None,
-    slots: Annotated[
-        int | None, typer.Option(help="Tasks at a time.", min=1, max=1000, show_default="100")
-    ] = None,
-    runners: Annotated[
-        int | None,
-        typer.Option(help="Processes that share the handlers.", min=1, max=64, show_default="1"),
-    ] = None,
-    inline: Annotated[
-        bool,
-        typer.Option("--inline", help="Run handlers in the worker's own process: for debugging."),
-    ] = False,
-    reload: Annotated[
-        bool,
-        typer.Option(
-            "--reload", help="Start again when a Python file here changes: for development."
-        ),
-    ] = False,
-    name: Annotated[str, typer.Option(help="Name for people.", metavar="TEXT")] = "",
-    label: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Fact about the worker. Repeat it for more.",
-            metavar="KEY=VALUE",
-            show_default=False,
-        ),
-    ] = None,
-    drain_grace: Annotated[
-        str | None,
-        typer.Option(
-            help="Time that running tasks get at the end.", metavar="SPAN", show_default="30s"
-        ),
-    ] = None,
-    isolated_slots: Annotated[
-        int | None,
-        typer.Option(
-            help="Such tasks, and processes, at a time.",
-            metavar="N",
-            rich_help_panel=_ISOLATED,
-            show_default="one per core",
-        ),
-    ] = None,
-    metrics: Annotated[
-        str, typer.Option(help="Serve Prometheus metrics here.", metavar="HOST:PORT")
-    ] = "",
-    ready_file: Annotated[
-        Path | None,
-        typer.Option(help="Written once it is connected: pid and what it serves.", metavar="FILE"),
-    ] = None,
+    *,
+    flags: WorkerFlags,
 ) -> None:
     """Run a worker in the foreground. Ctrl-C or SIGTERM drains it: what runs ends or is given back.
 
     The module is looked for in the working folder too. A worker takes only what it can start.
     """
-    options = {
-        "client": _client_options(session),
-        "queues": tuple(queue or ()),
-        "slots": slots,
-        "runners": runners,
-        "isolated_slots": isolated_slots,
-        "inline": inline,
-        "name": name,
-        "labels": pairs(label, "--label"),
-        "drain_grace": None if drain_grace is None else to_span(drain_grace, "--drain-grace"),
-        "metrics": metrics,
-    }
-    given = {key: value for key, value in options.items() if value not in (None, "", ())}
     # Python adds the working folder for `python -m`, but not for an installed program.
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
-    run(target, given, ready_file, reload=reload)
+    run(target, _options(session, flags), flags.ready_file, reload=flags.reload)
+
+
+def _options(session: Session, flags: WorkerFlags) -> dict[str, Any]:
+    """The fields of WorkerOptions that were given."""
+    grace = flags.drain_grace
+    options = {
+        "client": _client_options(session),
+        "queues": tuple(flags.queue or ()),
+        "slots": flags.slots,
+        "runners": flags.runners,
+        "isolated_slots": flags.isolated_slots,
+        "inline": flags.inline,
+        "name": flags.name,
+        "labels": pairs(flags.label, "--label"),
+        "drain_grace": None if grace is None else to_span(grace, "--drain-grace"),
+        "metrics": flags.metrics,
+    }
+    return {key: value for key, value in options.items() if value not in (None, "", ())}
 
 
 def _client_options(session: Session) -> ClientOptions:

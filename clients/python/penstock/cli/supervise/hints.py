@@ -26,18 +26,14 @@ def print_hints(screen: Screen, address: str, metrics: str, config: Config) -> N
     if screen.as_json:
         screen.json_line({"serving": address, "metrics": metrics, "data": str(config.data)})
         return
+    if not config.security.tls:
+        for title, lines in hints(address):
+            screen.line()
+            screen.line(f"# {title}", "dim")
+            for line in lines:
+                screen.line(line)
     screen.line()
     screen.line(f"serving on {address}; Ctrl-C ends", "bold green")
-    if config.security.tls:
-        screen.line(
-            "TLS is on: the lines to try are in the documentation, with the certificates to name"
-        )
-        return
-    for title, lines in hints(address):
-        screen.line()
-        screen.line(f"# {title}", "dim")
-        for line in lines:
-            screen.line(line)
 
 
 def hints(address: str) -> Iterator[tuple[str, list[str]]]:
@@ -104,13 +100,17 @@ def _submit(**more: str) -> dict[str, Any]:
     return {"spec": {"taskType": "shell", **more, "payload": payload}}
 
 
+def _compact(value: dict[str, Any]) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
 def _quoted(value: dict[str, Any]) -> str:
-    return shlex.quote(json.dumps(value))
+    return shlex.quote(_compact(value))
 
 
 def _with_task(value: dict[str, Any]) -> str:
     """A request in double quotes, so that the shell puts the id in."""
-    return '"' + json.dumps(value).replace('"', '\\"') + '"'
+    return '"' + _compact(value).replace('"', '\\"') + '"'
 
 
 def _program(name: str) -> str | None:
