@@ -6,13 +6,15 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
 from penstock_server.model.errors import PenstockError
 
 log = structlog.get_logger(__name__)
+
+_CANCEL_AGAIN: Final = 0.2
 
 
 class Background:
@@ -62,9 +64,12 @@ class Background:
 
     async def stop(self) -> None:
         """Ends the loops, and waits for the rest."""
-        for loop in self._loops:
-            loop.cancel()
-        await asyncio.gather(*self._loops, *self._tasks, return_exceptions=True)
+        while loops := set(self._loops):
+            for loop in loops:
+                loop.cancel()
+            # Again, as long as it takes: a library below may swallow a cancel.
+            await asyncio.wait(loops, timeout=_CANCEL_AGAIN)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
 def _report(task: asyncio.Task[None]) -> None:

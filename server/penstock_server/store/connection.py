@@ -101,6 +101,7 @@ class Connection:
         now = self._clock() if self._clock else ""
         started = perf_counter()
         arguments = (1, keys.tag(partition), now, msgpack.packb(value, use_bin_type=False))
+        cancels = _cancels()
         try:
             try:
                 answer = await client.execute_command("EVALSHA", script.sha, *arguments)
@@ -112,6 +113,7 @@ class Connection:
             raise
         except Exception as error:
             raise translate(error) or error from error
+        _raise_if_cancelled_since(cancels)
         self._on_call(script.name, perf_counter() - started)
         return msgpack.unpackb(answer, raw=True, strict_map_key=False)
 
@@ -128,12 +130,28 @@ class Connection:
         return await self._command(self.blocking, *command)
 
     async def _command(self, client: AnyRedis, *command: Any) -> Any:
+        cancels = _cancels()
         try:
-            return await client.execute_command(*command)
+            answer = await client.execute_command(*command)
         except asyncio.CancelledError:
             raise
         except Exception as error:
             raise translate(error) or error from error
+        _raise_if_cancelled_since(cancels)
+        return answer
+
+
+def _cancels() -> int:
+    """How often the running task was cancelled so far."""
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
+
+
+def _raise_if_cancelled_since(cancels: int) -> None:
+    # redis-py 8 swallows a cancel that comes while it takes a connection from its pool, and then
+    # answers as if nothing had been: a loop would never end, and a call would outlive its caller.
+    if _cancels() > cancels:
+        raise asyncio.CancelledError
 
 
 def _timeouts(command: float | None) -> dict[str, Any]:
