@@ -60,6 +60,7 @@ from penstock_server.telemetry.tracing import Tracing
 
 _log = get_logger(__name__)
 
+_LAST_WORD: Final = timedelta(milliseconds=100)
 _STORE_PATIENCE: Final = timedelta(seconds=30)
 
 
@@ -116,7 +117,7 @@ async def serve(
         metrics = Metrics()
         page = _metrics_page(config, metrics, stack)
         tracing = _tracing(config, stack)
-        store_url = await _store_url(config, stack)
+        store_url = await _store_url(config, stack, metrics)
         store = await _opened(config, store_url, stack, metrics)
         rooms = await stack.enter_async_context(_rooms(config, store, metrics, tracing))
         server, port = await listen(
@@ -200,9 +201,17 @@ async def _rooms(
     await health.probe_once()
     _warn_if_open(config, keys)
     try:
-        yield _Rooms(registry, health, [keys.run, health.watch_store], engine.drain)
+        yield _Rooms(
+            registry, health, [keys.run, health.watch_store], lambda: _end_waiting(engine, edge)
+        )
     finally:
         await engine.stop()
+
+
+def _end_waiting(engine: Engine, edge: Edge) -> None:
+    engine.drain()
+    # Those who watch health have a moment to read NOT_SERVING first.
+    asyncio.get_running_loop().call_later(_LAST_WORD.total_seconds(), edge.end_companions)
 
 
 def _services(config: Config, engine: Engine, observer: LeaseObserver) -> list[_Service]:
@@ -277,10 +286,12 @@ def _tracing(config: Config, stack: AsyncExitStack) -> Tracing:
     return tracing
 
 
-async def _store_url(config: Config, stack: AsyncExitStack) -> StoreUrl:
+async def _store_url(config: Config, stack: AsyncExitStack, metrics: Metrics) -> StoreUrl:
     if not config.store.url.is_embedded:
         return config.store.url
-    embedded = EmbeddedStore(options.embedded_options(config))
+    embedded = EmbeddedStore(
+        options.embedded_options(config), on_restart=metrics.store_restarts.inc
+    )
     await stack.enter_async_context(embedded)
     return StoreUrl(embedded.url)
 

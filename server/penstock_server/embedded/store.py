@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -48,9 +49,12 @@ class EmbeddedStore:
     Entering raises EmbeddedStoreInUse, StoreBinaryMissing, EmbeddedStoreFailed, UnsafeFolder.
     """
 
-    def __init__(self, options: EmbeddedOptions) -> None:
+    def __init__(
+        self, options: EmbeddedOptions, *, on_restart: Callable[[], None] = lambda: None
+    ) -> None:
         self.folder = DataFolder(options.folder)
         self._options = options
+        self._on_restart = on_restart
         self._lock: int | None = None
         self._process: StoreProcess | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -147,6 +151,7 @@ class EmbeddedStore:
 
     async def _restart(self, binary: Path) -> None:
         self.restarts += 1
+        self._on_restart()
         try:
             await end_orphan(self.folder, patience=self._options.patience)
             self._process = await self._start(binary)

@@ -8,8 +8,8 @@ are refused like any other bad request, and so that strangers cost no parsing.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import grpc
@@ -27,6 +27,7 @@ from penstock_server.service.errors import (
 )
 from penstock_server.service.interceptors.admission import Admission
 from penstock_server.service.interceptors.authentication import Authenticator
+from penstock_server.service.interceptors.endable import EndableStreams
 from penstock_server.service.interceptors.methods import Lane, Method
 from penstock_server.service.interceptors.observation import OK, Observer
 from penstock_server.service.principal import PRINCIPAL
@@ -60,6 +61,8 @@ class EdgeParts:
     tracing: Tracing
     request_bytes: int = 32 << 20
     """Largest request. gRPC itself must let twice as much through."""
+    endable: EndableStreams = field(default_factory=EndableStreams)
+    """Open streams of companions."""
 
 
 class Edge:
@@ -74,11 +77,17 @@ class Edge:
         # The types of grpc's helpers know only the blocking stack.
         make_stream: Any = grpc.unary_stream_rpc_method_handler
         make_unary: Any = grpc.unary_unary_rpc_method_handler
+        make_both: Any = grpc.stream_stream_rpc_method_handler
+        read, pack = handler.request_deserializer, handler.response_serializer
         if handler.request_streaming:
-            return _wrap_streams(guard, handler)
+            return cast(RpcHandler, make_both(_both_ways(guard, handler), read, pack))
         if handler.response_streaming:
-            return cast(RpcHandler, make_stream(_stream(guard, handler)))
+            return cast(RpcHandler, make_stream(_stream(guard, handler), None, pack))
         return cast(RpcHandler, make_unary(_unary(guard, handler)))
+
+    def end_companions(self) -> None:
+        """Ends the open streams of health and reflection."""
+        self._parts.endable.end()
 
     def unknown(self, path: str) -> RpcHandler:
         """A handler that refuses a method which this server does not offer."""
@@ -145,6 +154,11 @@ class _Guard:
         if principal is not None and self.method.lane is Lane.STREAMS:
             self._parts.admission.leave_stream(principal)
 
+    def streams(self) -> AbstractAsyncContextManager[None]:
+        """Frames the stream, so that a companion's can be ended from outside."""
+        is_companion = self.method.lane is Lane.COMPANIONS
+        return self._parts.endable.open() if is_companion else nullcontext()
+
     def overdue(self) -> DeadlineExceeded:
         """The refusal of a call that took too long."""
         assert self.method.longest is not None
@@ -180,7 +194,7 @@ def _unary(guard: _Guard, handler: RpcHandler) -> Serve:
 
 
 def _stream(guard: _Guard, handler: RpcHandler) -> Serve:
-    behaviour, parse, pack = _parts_of(handler, handler.unary_stream)
+    behaviour, parse, _ = _parts_of(handler, handler.unary_stream)
 
     # Writes by itself and is no generator: where gRPC cancels a call between two answers, a
     # generator would be left suspended, and be counted as open until somebody collects it.
@@ -192,7 +206,8 @@ def _stream(guard: _Guard, handler: RpcHandler) -> Serve:
             guard.authorize(principal, request)
             guard.enter_stream(principal)
             try:
-                await _send_all(behaviour(request, context), context, pack)
+                async with guard.streams():
+                    await _send_all(behaviour(request, context), context)
             finally:
                 guard.leave_stream(principal)
         finally:
@@ -201,13 +216,13 @@ def _stream(guard: _Guard, handler: RpcHandler) -> Serve:
     return _observed(guard, serve)
 
 
-async def _send_all(responses: Any, context: Any, pack: Callable[[Any], bytes]) -> None:
+async def _send_all(responses: Any, context: Any) -> None:
     if not hasattr(responses, "__aiter__"):
         await responses  # a handler that writes by itself
         return
     async with aclosing(responses) as stream:
         async for response in stream:
-            await context.write(pack(response))
+            await context.write(response)
 
 
 def _observed(guard: _Guard, serve: Serve) -> Serve:
@@ -250,24 +265,20 @@ def _parts_of(handler: RpcHandler, behaviour: Any) -> tuple[Any, Parse, Pack]:
     return behaviour, parse, pack
 
 
-def _wrap_streams(guard: _Guard, handler: RpcHandler) -> RpcHandler:
-    """Reflection alone has a stream of requests; gRPC reads and writes these itself."""
-
+def _both_ways(guard: _Guard, handler: RpcHandler) -> Serve:
+    """Reflection alone has a stream of requests, and gRPC reads them."""
     behaviour: Any = handler.stream_stream
 
-    async def serve(requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
+    async def serve(requests: AsyncIterator[Any], context: Any) -> None:
         guard.enter()
         try:
             guard.authorize(await guard.admit(context), None)
-            async for response in behaviour(requests, context):
-                yield response
-        except (PenstockError, DecodeError, KeyError, TypeError) as error:
-            await guard.refuse(error, context)
+            async with guard.streams():
+                await _send_all(behaviour(requests, context), context)
         finally:
             guard.leave()
 
-    make: Any = grpc.stream_stream_rpc_method_handler
-    return cast(RpcHandler, make(serve, handler.request_deserializer, handler.response_serializer))
+    return _observed(guard, serve)
 
 
 def _name_of(code: Any) -> str:
