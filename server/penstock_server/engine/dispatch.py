@@ -10,7 +10,6 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from penstock_server.model.errors import PenstockError
 from penstock_server.model.records import Directive, LeaseRecord
 from penstock_server.store.leases import LeaseStore, PollAnswer, PollOffer
 
@@ -162,7 +161,8 @@ class Dispatcher:
             now_ms, answers = await self._store.lease(
                 self.namespace, self.queue, self._server_id, offers
             )
-        except PenstockError as error:
+        except Exception as error:
+            # Also a fault of ours: its polls must not wait for ever. The edge tells and logs it.
             for poll in polls:
                 self._fail(poll, error)
         else:
@@ -178,7 +178,7 @@ class Dispatcher:
             for dispatcher in unlooked:
                 dispatcher.kick()
 
-    def _fail(self, poll: Poll, error: PenstockError) -> None:
+    def _fail(self, poll: Poll, error: Exception) -> None:
         if not poll.answer.done():
             poll.answer.set_exception(error)
 
@@ -190,7 +190,7 @@ class Dispatcher:
             if receiver is None or not receiver.resolve(delivery):
                 self._give_back(self.namespace, answer.leases)
         elif answer.directives:
-            poll.resolve(Delivery(directives=answer.directives))
+            poll.resolve(Delivery(now_ms=now_ms, directives=answer.directives))
         if answer.superseded or poll.heir is not None:
             poll.resolve(Delivery(superseded=True))
         elif poll.expired:

@@ -5,6 +5,8 @@ or empty.
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
+from time import monotonic
+from typing import Final
 
 import structlog
 
@@ -20,6 +22,11 @@ from .dispatch import MOST_LEASES, Delivery, Dispatcher, Poll
 
 log = structlog.get_logger(__name__)
 
+_SEEN_AGE: Final = 5.0
+"""Seconds after which a session whose poll waits here is stored as seen again."""
+_FORGET_AFTER: Final = 600.0
+"""Seconds after which a session that was not heard of is forgotten here."""
+
 
 class Polls:
     """All polls that wait in this process."""
@@ -31,6 +38,7 @@ class Polls:
         self._dispatchers: dict[tuple[str, str], Dispatcher] = {}
         self._current: dict[tuple[str, str], Poll] = {}
         self._seen: dict[tuple[str, str], SessionRecord] = {}
+        self._known: dict[tuple[str, str], float] = {}
         self._draining = False
 
     def waits_for(self, namespace: str, queue: str) -> bool:
@@ -65,9 +73,8 @@ class Polls:
             return Delivery(reconnect=True)
         limited = offer._replace(slots=min(offer.slots, MOST_LEASES))
         for queue in queues:
-            now_ms, (answer,) = await self._store.leases.lease(
-                namespace, queue, self._server_id, [limited]
-            )
+            # No server id: nobody will wait here, so nobody need be woken here.
+            now_ms, (answer,) = await self._store.leases.lease(namespace, queue, "", [limited])
             if answer.leases:
                 return Delivery(answer.leases, queue, now_ms, answer.directives)
         return Delivery()
@@ -159,6 +166,9 @@ class Polls:
         dispatcher = self._dispatchers.get((namespace, queue))
         if dispatcher is not None:
             dispatcher.kick()
+        else:
+            # The poll that waited here is gone: somebody elsewhere may be waiting.
+            self._background.spawn(self._store.leases.pass_on(namespace, queue))
 
     def on_directive(self, namespace: str, session_id: str) -> None:
         """A session may have a directive."""
@@ -189,16 +199,32 @@ class Polls:
 
     # ---- what is known of sessions ------------------------------------------------------------
 
-    def note(self, record: SessionRecord) -> None:
-        """Remembers that a session was heard of; `write_seen` stores it."""
-        self._seen[record.namespace, record.session_id] = record
+    async def note(self, record: SessionRecord) -> None:
+        """A session polls. A new one is stored at once, so that operators see it; others soon."""
+        name = (record.namespace, record.session_id)
+        if name not in self._known:
+            await self._store.sessions.touch([record])
+            self._known[name] = monotonic()
+        self._seen[name] = record
+
+    def note_report(self, namespace: str, session_id: str) -> None:
+        """A session reports: it lives, even if it does not poll."""
+        name = (namespace, session_id)
+        if name not in self._seen:
+            self._seen[name] = SessionRecord(namespace, session_id, b"", (), (), 0, 0, False)
 
     async def write_seen(self) -> None:
-        """Stores which sessions were heard of since the last time."""
-        records = list(self._seen.values())
-        self._seen.clear()
+        """Stores which sessions were heard of, or wait here, since the last time."""
+        now = monotonic()
+        for name in self._current:
+            if name not in self._seen and now - self._known.get(name, 0) > _SEEN_AGE:
+                self.note_report(*name)
+        records, self._seen = list(self._seen.values()), {}
+        self._known.update(((record.namespace, record.session_id), now) for record in records)
         for start in range(0, len(records), 100):
             await self._store.sessions.touch(records[start : start + 100])
+        for name in [name for name, at in self._known.items() if now - at > _FORGET_AFTER]:
+            del self._known[name]
 
     def drain(self) -> None:
         """Answers every poll with the wish to reconnect elsewhere, and every later one too."""

@@ -188,6 +188,13 @@ class Tasks:
             executions.append(decode.running_execution(task))
         return executions[::-1]
 
+    async def workers_of(
+        self, namespace: str, executions: Sequence[ExecutionRecord]
+    ) -> dict[str, bytes]:
+        """What the sessions of executions said of themselves, as far as it is still known."""
+        sessions = [execution.session_id for execution in executions if execution.session_id]
+        return await self._store.sessions.descriptions(namespace, sessions)
+
     async def execution(self, namespace: str, task_id: str, number: int) -> ExecutionRecord:
         """One execution, the latest if `number` is 0.
 

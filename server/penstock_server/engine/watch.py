@@ -14,7 +14,7 @@ from typing import Final
 import structlog
 
 from penstock_server.model.cursor import Place, decode_watch, encode_watch
-from penstock_server.model.errors import CursorExpired, PenstockError, ShuttingDown
+from penstock_server.model.errors import CursorExpired, ShuttingDown
 from penstock_server.model.records import EventRecord, TaskRecord
 from penstock_server.store.store import Store
 
@@ -186,8 +186,9 @@ class WatchHub:
                     # The reader lost its place, or the store its latest writes: watchers find out
                     # by themselves.
                     self._recent = [_Recent(place) for place in await self._ends()]
-                except PenstockError as error:
-                    log.warning("watch.interrupted", reason=error.reason)
+                except Exception as error:
+                    # Watchers rest on this loop: whatever is wrong now may be right in a moment.
+                    log.warning("watch.interrupted", error=type(error).__name__)
                     await asyncio.sleep(0.5)
                 self._announce()
         finally:

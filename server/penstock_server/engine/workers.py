@@ -7,8 +7,8 @@ from typing import Final
 from penstock_server.model.records import SessionRecord
 from penstock_server.store.store import Store
 
-SILENT_AFTER: Final = timedelta(seconds=90)
-"""A poll lasts 60 s at the most: a session that was not heard of for longer is silent."""
+SILENT_AFTER: Final = timedelta(seconds=30)
+"""A session with an open poll is stored as seen every 5 s, and any report shows that it lives."""
 
 
 class Workers:

@@ -8,6 +8,7 @@ are never logged.
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from struct import Struct
+from struct import error as StructError
 from typing import Final, NamedTuple
 
 from .ids import is_task_id, partition_of
@@ -43,7 +44,8 @@ def decode_lease_token(text: str) -> LeaseToken | None:
     try:
         version, task_id, fence, random = _FORM.unpack(urlsafe_b64decode(text))
         task_id = task_id.decode()
-    except (Base64Error, ValueError):
+    except (Base64Error, StructError, ValueError):
+        # The decoder skips foreign characters, so the length says nothing about the bytes.
         return None
     if version != _VERSION or not is_task_id(task_id):
         return None

@@ -114,7 +114,6 @@ class ExecutionRecord:
     start_ms: int
     end_ms: int
     session_id: str
-    worker_name: str
     attempt: int
     fence: int
     report: bytes = b""
@@ -241,6 +240,7 @@ class StoreLimits:
     dead_age: timedelta = timedelta(days=30)
     dead_count: int = 100_000
     event_entries: int = 100_000
+    event_bytes: int = 256 << 20
     event_window: timedelta = timedelta(minutes=10)
     executions_kept: int = 100
     log_lines: int = 10_000

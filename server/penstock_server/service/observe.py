@@ -5,6 +5,7 @@ and waits, also if their worker died.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from penstock.v1.worker_pb2 import Lease
 from penstock_server.engine.dispatch import Delivery
@@ -12,6 +13,9 @@ from penstock_server.model.lifecycle import Outcome
 from penstock_server.model.records import LeaseRecord
 from penstock_server.telemetry.metrics import Metrics
 from penstock_server.telemetry.tracing import Tracing
+
+_AS_MEANT: Final = frozenset({Outcome.SUCCEEDED, Outcome.CANCELLED, Outcome.RELEASED})
+"""Outcomes that are no error: what follows them was asked for."""
 
 
 class LeaseObserver:
@@ -29,7 +33,7 @@ class LeaseObserver:
         self._metrics.leased.labels(namespace, queue).inc(len(leases))
         waits = self._metrics.queue_wait.labels(namespace, queue)
         for record in delivery.leases:
-            waits.observe(max(0, now_ms - record.due_ms) / 1000)
+            waits.observe(max(0, now_ms - _ready_ms(record)) / 1000)
         if self._tracing.enabled:
             for record, lease in zip(delivery.leases, leases, strict=True):
                 if lease.spec.HasField("trace_context"):
@@ -46,9 +50,8 @@ class LeaseObserver:
     ) -> None:
         traceparent = lease.spec.trace_context.traceparent
         before = record.previous
-        ready_ms = record.due_ms
+        ready_ms = _ready_ms(record)
         if before is not None:
-            ready_ms = max(ready_ms, before.end_ms)
             self._tracing.lease(
                 traceparent,
                 namespace=namespace,
@@ -59,7 +62,7 @@ class LeaseObserver:
                 outcome=(before.outcome or Outcome.LOST).name.lower(),
                 start_ms=before.start_ms,
                 end_ms=before.end_ms,
-                failed=before.outcome is not Outcome.RELEASED,
+                failed=before.outcome not in _AS_MEANT,
             )
             self._tracing.retry_wait(
                 traceparent,
@@ -78,3 +81,9 @@ class LeaseObserver:
             start_ms=ready_ms,
             end_ms=now_ms,
         )
+
+
+def _ready_ms(record: LeaseRecord) -> int:
+    """When the task became ready: a lost or released one keeps its old time to run."""
+    before = record.previous
+    return record.due_ms if before is None else max(record.due_ms, before.end_ms)

@@ -156,8 +156,12 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
         size = validate.page_size(request.page_size, 20, 100)
         found = await self._tasks.executions(namespace, request.task_id)
         left = [execution for execution in found if execution.number < before]
+        workers = await self._tasks.workers_of(namespace, left[:size])
         response = pb.ListExecutionsResponse(
-            executions=[convert.execution(e, namespace, request.task_id) for e in left[:size]]
+            executions=[
+                convert.execution(execution, namespace, request.task_id, workers)
+                for execution in left[:size]
+            ]
         )
         if len(left) > size:
             response.next_page_token = encode_page_token([left[size - 1].number], arguments)
@@ -169,8 +173,9 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
         validate.get_execution(request, self._limits)
         namespace = await self._namespace(request.namespace)
         found = await self._tasks.execution(namespace, request.task_id, request.number)
+        workers = await self._tasks.workers_of(namespace, [found])
         return pb.GetExecutionResponse(
-            execution=convert.execution(found, namespace, request.task_id)
+            execution=convert.execution(found, namespace, request.task_id, workers)
         )
 
     # ---- act ----------------------------------------------------------------------------------

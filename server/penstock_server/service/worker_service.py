@@ -41,7 +41,7 @@ class WorkerService(worker_service_pb2_grpc.WorkerServiceServicer):
         validate.lease_tasks(request, self._limits)
         namespace = await self._namespace(request.namespace)
         session = request.session
-        self._engine.polls.note(
+        await self._engine.polls.note(
             convert.session_record(namespace, session, request.queues, request.task_types)
         )
         poll = Poll(
@@ -100,6 +100,7 @@ class WorkerService(worker_service_pb2_grpc.WorkerServiceServicer):
             else:
                 reports.append(convert.report(item, token))
                 places.append(place)
+        self._engine.polls.note_report(namespace, request.session_id)
         if reports:
             found = await self._engine.reports.carry_out(namespace, request.session_id, reports)
             for place, answer in zip(places, found, strict=True):

@@ -28,7 +28,6 @@ def execution(packed: bytes) -> ExecutionRecord:
         start_ms=int(start),
         end_ms=int(end),
         session_id=session.decode(),
-        worker_name="",
         attempt=attempt,
         fence=int(fence),
         report=report,
@@ -44,7 +43,6 @@ def running_execution(task: TaskRecord) -> ExecutionRecord:
         start_ms=task.start_ms,
         end_ms=0,
         session_id=task.session_id,
-        worker_name="",
         attempt=task.attempt + 1,
         fence=task.fence,
     )

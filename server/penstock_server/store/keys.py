@@ -57,10 +57,12 @@ TEMPLATES: Final = {
     "purges": "purges",
     # hash: `<namespace>:n` → tasks that have not ended, `<namespace>:b` → bytes of their specs.
     "backlog": "backlog",
-    # stream of events: field n is a contiguous counter, d is msgpack (see events.py).
+    # stream of events: n is a contiguous counter, b counts bytes, d is msgpack (see decode.py).
     "events": "events",
     # string: the counter of the latest event entry.
     "event_count": "event_count",
+    # string: bytes of all event entries ever written.
+    "event_bytes": "event_bytes",
     # hash: when the reaper of the partition last ran, and until when it takes nothing away.
     "reaper": "reaper",
     # string: id of the server that does a duty, for a short time.
@@ -75,9 +77,11 @@ TEMPLATES: Final = {
     # hash: latest poll number and when the session polled or reported in this partition. Lives for
     # an hour.
     "poll": "poll:{namespace}:{session}",
+    # hash: session id → how many leases it holds in this partition.
+    "held": "held:{namespace}",
     # hash: directive id → msgpack (see directives.py). Lives for two hours.
     "directives": "directives:{namespace}:{session}",
-    # hash: what a session says of itself. Partition 0. Lives for ten minutes after the latest poll.
+    # hash: what a session says of itself. Partition 0. Lives for a day after it was last seen.
     "session": "session:{namespace}:{session}",
     # sorted set: session id → when it was last seen. Partition 0.
     "sessions": "sessions:{namespace}",

@@ -99,6 +99,10 @@ class LeaseStore:
         now_ms, results = await self._lanes.run("lease", self._lanes.home(namespace, queue), value)
         return now_ms, [_poll_answer(result, random) for result in results]
 
+    async def pass_on(self, namespace: str, queue: str) -> None:
+        """Tells another server of ready tasks for which no poll waits here any more."""
+        await self._lanes.run("pass_on", self._lanes.home(namespace, queue), [namespace, queue])
+
     async def complete(self, items: Sequence[tuple[str, LeaseToken, bytes]]) -> list[bool]:
         """Ends executions as succeeded: namespace, token, report.
 

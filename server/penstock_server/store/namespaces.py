@@ -65,7 +65,16 @@ class NamespaceStore:
             if int(count or 0) > 0:
                 return False
         await self._connection.write("HDEL", self._key, namespace)
+        for partition in range(self._partitions):
+            await self._forget_queues(partition, namespace)
         return True
+
+    async def _forget_queues(self, partition: int, namespace: str) -> None:
+        index = keys.key(partition, "queues", namespace=namespace)
+        for queue in await self._connection.read("ZRANGE", index, 0, -1):
+            name = keys.key(partition, "queue", namespace=namespace, queue=queue.decode())
+            await self._connection.write("DEL", name)
+        await self._connection.write("DEL", index)
 
 
 def _pack(record: NamespaceRecord) -> bytes:

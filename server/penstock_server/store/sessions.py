@@ -22,7 +22,7 @@ class SessionStore:
         self._lanes = lanes
 
     async def touch(self, records: Sequence[SessionRecord]) -> None:
-        """Notes sessions as seen now."""
+        """Notes sessions as seen now. An empty description changes nothing else."""
         rows = [
             [r.namespace, r.session_id, r.session, list(r.queues), list(r.task_types)]
             for r in records
@@ -34,13 +34,36 @@ class SessionStore:
         name = keys.key(_REGISTRY, "sessions", namespace=namespace)
         ids = await self._lanes.connection.read("ZREVRANGE", name, 0, 9_999)
         found = [await self._read(namespace, session_id.decode()) for session_id in ids]
-        return sorted(filter(None, found), key=lambda r: (-r.create_ms, r.session_id))
+        records = sorted(filter(None, found), key=lambda r: (-r.create_ms, r.session_id))
+        await self._count_leases(namespace, records)
+        return records
+
+    async def descriptions(self, namespace: str, session_ids: Sequence[str]) -> dict[str, bytes]:
+        """What sessions said of themselves, of those that were seen within a day."""
+        found: dict[str, bytes] = {}
+        for session_id in set(session_ids):
+            name = keys.key(_REGISTRY, "session", namespace=namespace, session=session_id)
+            description = await self._lanes.connection.read("HGET", name, "d")
+            if description:
+                found[session_id] = description
+        return found
+
+    async def _count_leases(self, namespace: str, records: Sequence[SessionRecord]) -> None:
+        if not records:
+            return
+        for partition in range(self._lanes.partitions):
+            name = keys.key(partition, "held", namespace=namespace)
+            sessions = [record.session_id for record in records]
+            counts = await self._lanes.connection.read("HMGET", name, *sessions)
+            for record, count in zip(records, counts, strict=True):
+                record.running += int(count or 0)
 
     async def get(self, namespace: str, session_id: str) -> SessionRecord:
         """One session. Raises `WorkerNotFound`."""
         record = await self._read(namespace, session_id)
         if record is None:
             raise WorkerNotFound(namespace=namespace, session_id=session_id)
+        await self._count_leases(namespace, [record])
         return record
 
     async def _read(self, namespace: str, session_id: str) -> SessionRecord | None:

@@ -8,7 +8,8 @@ messaging conventions of OpenTelemetry where these have a word, and `penstock.*`
 from collections.abc import Mapping
 from dataclasses import dataclass
 from random import random
-from typing import Final
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -24,6 +25,7 @@ from penstock_server.telemetry.traceparent import TraceParent, parse_traceparent
 
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _NS_PER_MS: Final = 1_000_000
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,4 +212,14 @@ def _exporter(options: TracingOptions) -> SpanExporter | None:
     from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 
     insecure = not options.endpoint.startswith("https://")
-    return OTLPSpanExporter(endpoint=options.endpoint, insecure=insecure)
+    return OTLPSpanExporter(
+        endpoint=options.endpoint,
+        insecure=insecure,
+        channel_options=_channel_options(options.endpoint),
+    )
+
+
+def _channel_options(endpoint: str) -> Any:
+    """A receiver on this machine is never looked for behind a proxy."""
+    host = urlsplit(endpoint if "://" in endpoint else f"//{endpoint}").hostname
+    return (("grpc.enable_http_proxy", 0),) if host in _LOOPBACK else None

@@ -5,6 +5,7 @@ from typing import Final
 
 from penstock.v1 import execution_pb2, task_pb2
 from penstock.v1.event_pb2 import TaskEvent
+from penstock.v1.worker_pb2 import WorkerSession
 from penstock.v1.worker_service_pb2 import CompleteReport, FailReport, ReleaseReport
 from penstock_server.engine.tasks import etag_of
 from penstock_server.model.lifecycle import EventKind, Outcome, TaskState
@@ -100,8 +101,10 @@ def failure_of(record: ExecutionRecord) -> task_pb2.Failure:
     return task_pb2.Failure(kind=kind, message=record.note or outcome.name.lower())
 
 
-def execution(record: ExecutionRecord, namespace: str, task_id: str) -> execution_pb2.Execution:
-    """One execution, whole."""
+def execution(
+    record: ExecutionRecord, namespace: str, task_id: str, workers: Mapping[str, bytes]
+) -> execution_pb2.Execution:
+    """One execution, whole. `workers` are the descriptions of sessions that are known."""
     message = execution_pb2.Execution(
         namespace=namespace,
         task_id=task_id,
@@ -110,7 +113,7 @@ def execution(record: ExecutionRecord, namespace: str, task_id: str) -> executio
         attempt=record.attempt,
         fence=record.fence,
         worker_session_id=record.session_id,
-        worker_name=record.worker_name,
+        worker_name=WorkerSession.FromString(workers.get(record.session_id, b"")).display_name,
     )
     set_time(message.start_time, record.start_ms)
     set_time(message.end_time, record.end_ms)

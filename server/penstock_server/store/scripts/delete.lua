@@ -7,6 +7,10 @@ local function delete(namespace, id)
   local task = read_task(namespace, id)
   if not task then return {'not_found', 0} end
   if not allowed('delete', task) then return {'conflict', task.s} end
+  if task.ik then
+    local record = key_idempotency(namespace, task.q, task.ik)
+    if string.sub(call('GET', record) or '', 1, 26) == id then call('DEL', record) end
+  end
   call('UNLINK', key_spec(namespace, id), key_task(namespace, id), key_executions(namespace, id),
     key_progress(namespace, id), key_logs(namespace, id))
   call('ZREM', key_ended(), namespace .. ':' .. id)

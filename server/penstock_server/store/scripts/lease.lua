@@ -165,6 +165,7 @@ for index, poll in ipairs(polls) do
   else
     local leases = serve(poll)
     unserved = unserved or #leases < poll[3]
+    if #leases > 0 then call('HINCRBY', key_held(namespace), poll[1], #leases) end
     results[index] = {'ok', leases, directives}
   end
 end
@@ -182,7 +183,7 @@ for type, count in pairs(drawn) do
     left = true
   end
 end
-if unserved then
+if unserved and server ~= '' then
   call('SADD', key_waiters(namespace, queue), server)
 elseif left then
   wake(namespace, queue)

@@ -14,14 +14,27 @@ local function prune(name)
   local namespace, id = string.match(name, '^([^:]+):(.+)$')
   local key = key_task(namespace, id)
   call('UNLINK', key_spec(namespace, id), key_executions(namespace, id), key_progress(namespace, id), key_logs(namespace, id))
-  local fields = call('HMGET', key, 'q', 'e')
+  local fields = call('HMGET', key, 'q', 'e', 'iw')
   if fields[1] then
     call('ZREM', key_dead(namespace, fields[1]), id)
-    call('PEXPIREAT', key, digits(math.max(tonumber(fields[2]) + LIMITS.stub_age_ms, now + 1)))
+    call('PEXPIREAT', key, digits(math.max(tonumber(fields[2]) + LIMITS.stub_age_ms, tonumber(fields[3]) or 0, now + 1)))
   end
 end
 
 for _, name in ipairs(names) do prune(name) end
 if #names > 0 then call('ZREM', key_ended(), unpack(names)) end
+
+-- Entries differ much in size: from the bytes they count, trim to the share that fits.
+local function trim_events()
+  local first, last = call('XRANGE', key_events(), '-', '+', 'COUNT', 1)[1], call('XREVRANGE', key_events(), '+', '-', 'COUNT', 1)[1]
+  if not first then return end
+  local bytes = tonumber(last[2][4]) - tonumber(first[2][4])
+  if bytes > LIMITS.event_bytes then
+    local keep = math.floor(call('XLEN', key_events()) * LIMITS.event_bytes / bytes)
+    call('XTRIM', key_events(), 'MAXLEN', '~', keep)
+  end
+end
+
+trim_events()
 call('XTRIM', key_events(), 'MINID', '~', digits(now - LIMITS.event_window_ms))
 return cmsgpack.pack({#names, #names >= limit and 1 or 0})

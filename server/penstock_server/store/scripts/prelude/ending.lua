@@ -3,7 +3,7 @@
 local TASK_READ = {'s', 'q', 'y', 'c', 'd', 'sq', 'x', 'f', 'b', 'p', 'a', 'k', 'r', 'ac', 'o', 'cq', 'n', 'a0', 'k0',
   'ts', 'tt', 'L', 'to', 'hb', 'hs', 'rt', 'iw', 't', 'w', 'g', 'wt', 'ik'}
 local TEXTS = {q = true, y = true, t = true, w = true, g = true, wt = true, ik = true}
-local backlog = {}
+local backlog, let_go = {}, {}
 
 local function read_task(namespace, id)
   local values = call('HMGET', key_task(namespace, id), unpack(TASK_READ))
@@ -48,6 +48,24 @@ local function write_backlog()
   end
 end
 
+-- A session holds one lease less.
+local function count_let_go(namespace, session)
+  local sessions = let_go[namespace]
+  if not sessions then
+    sessions = {}
+    let_go[namespace] = sessions
+  end
+  sessions[session] = (sessions[session] or 0) + 1
+end
+
+local function write_let_go()
+  for namespace, sessions in pairs(let_go) do
+    for session, count in pairs(sessions) do
+      if call('HINCRBY', key_held(namespace), session, -count) <= 0 then call('HDEL', key_held(namespace), session) end
+    end
+  end
+end
+
 -- An idempotency key is remembered at least as long as its task lives, then until its window is over.
 local function release_key(task)
   if not task.ik then return end
@@ -89,6 +107,7 @@ end
 local function write_all()
   write_waiting()
   write_backlog()
+  write_let_go()
   write_events()
   send_notes()
 end

@@ -17,7 +17,7 @@ end
 
 local function write_events()
   if #event_groups == 0 then return end
-  local count = call('INCR', key_event_count())
-  call('XADD', key_events(), 'MAXLEN', '~', LIMITS.event_entries, '*',
-    'n', count, 'd', cmsgpack.pack({1, now, event_groups}))
+  local entry = cmsgpack.pack({1, now, event_groups})
+  local count, bytes = call('INCR', key_event_count()), call('INCRBY', key_event_bytes(), #entry)
+  call('XADD', key_events(), 'MAXLEN', '~', LIMITS.event_entries, '*', 'n', count, 'b', bytes, 'd', entry)
 end

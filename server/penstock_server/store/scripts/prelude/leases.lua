@@ -14,6 +14,7 @@ local function cancel_directive(task) return task.id .. '-' .. task.x end
 -- Afterwards `task.cancelled` says whether a cancel was under way.
 local function drop_lease(task)
   call('ZREM', key_leases(task.namespace, task.q), task.id)
+  count_let_go(task.namespace, task.w)
   task.cancelled = task.cq ~= nil
   if task.cancelled then
     call('HDEL', key_task(task.namespace, task.id), 'cq')
