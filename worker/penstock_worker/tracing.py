@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
+from urllib.parse import urlsplit
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -25,7 +26,9 @@ from penstock.v1 import execution_pb2, worker_pb2
 from penstock_worker.held import Held
 
 _PROPAGATOR: Final = TraceContextTextMapPropagator()
-_ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+# The second is for everything that is sent by OTLP, the first for traces alone, and wins.
+_ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _OUTCOME_PREFIX: Final = len("EXECUTION_OUTCOME_")
 
 
@@ -80,9 +83,7 @@ class OtlpTracing:
         span = self._tracer.start_span(
             name,
             kind=SpanKind.CLIENT,
-            links=[
-                Link(trace.get_current_span(_parent(lease)).get_span_context()) for lease in sampled
-            ],
+            links=[Link(_creation(lease)) for lease in sampled],
             attributes=_operation("receive") | {"messaging.batch.message_count": len(sampled)},
             start_time=int(started * 1e9),
         )
@@ -155,10 +156,14 @@ def _parent(lease: worker_pb2.Lease) -> Context:
 
 def open_tracing(name: str) -> Tracing:
     """Answers tracing as the environment asks for it: none without an OTLP endpoint."""
-    if not any(os.environ.get(variable) for variable in _ENDPOINTS):
+    endpoint = next(filter(None, map(os.environ.get, _ENDPOINTS)), "")
+    if not endpoint:
         return NoTracing()
     service = os.environ.get("OTEL_SERVICE_NAME", "penstock-worker")
     resource = Resource.create({"service.name": service, "service.instance.id": name})
     provider = TracerProvider(resource=resource)
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    # A receiver on this machine is never looked for behind a proxy.
+    host = urlsplit(endpoint if "://" in endpoint else f"//{endpoint}").hostname
+    direct: Any = (("grpc.enable_http_proxy", 0),) if host in _LOOPBACK else None
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(channel_options=direct)))
     return OtlpTracing(provider)

@@ -176,7 +176,8 @@ def _run_announced(target: str, options: dict[str, Any], ready_file: Path) -> No
         slots = process.options.slots
         about = f"{target}, {slots} slots"
         draft = ready_file.with_name(f"{ready_file.name}.{os.getpid()}")
-        draft.write_text(json.dumps({"pid": os.getpid(), "about": about}))
+        facts = {"pid": os.getpid(), "about": about, "metrics": process.metrics_address}
+        draft.write_text(json.dumps(facts))
         draft.replace(ready_file)
 
     settings = WorkerOptions(**options)
