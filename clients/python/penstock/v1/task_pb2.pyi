@@ -113,7 +113,7 @@ Global___CancelReason: _TypeAlias = CancelReason  # noqa: Y015
 @_typing.final
 class Task(_message.Message):
     """One unit of work that somebody asked for, with its state and what came of it.
-    Everything here is output only; `spec` is what the caller asked for, with the defaults filled in.
+    Everything here is output only; `spec` is what the caller asked for, with what its queue says filled in.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -170,7 +170,9 @@ class Task(_message.Message):
     """Version of the task for updates: changes with every change. Opaque."""
     @_builtins.property
     def spec(self) -> Global___TaskSpec:
-        """What was asked for, after defaults. Left out where a method says that it answers without payloads."""
+        """What was asked for. What it left open is filled in from the queue's config. Its payload is left out where a method
+        says so; all of it is left out once the full record was let go of.
+        """
 
     @_builtins.property
     def progress(self) -> Global___Progress:

@@ -150,7 +150,7 @@ class Lease(_message.Message):
 
     @_builtins.property
     def spec(self) -> _task_pb2.TaskSpec:
-        """What was asked for, defaults filled in."""
+        """What was asked for. What it left open is filled in from the queue's config; built-in defaults stay unset."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:

@@ -173,14 +173,15 @@ func (CancelReason) EnumDescriptor() ([]byte, []int) {
 }
 
 // One unit of work that somebody asked for, with its state and what came of it.
-// Everything here is output only; `spec` is what the caller asked for, with the defaults filled in.
+// Everything here is output only; `spec` is what the caller asked for, with what its queue says filled in.
 type Task struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Namespace the task lives in.
 	Namespace string `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	// Identifier made by the server: 26 characters of lower-case base32, rising with time. Opaque to clients.
 	TaskId string `protobuf:"bytes,2,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
-	// What was asked for, after defaults. Left out where a method says that it answers without payloads.
+	// What was asked for. What it left open is filled in from the queue's config. Its payload is left out where a method
+	// says so; all of it is left out once the full record was let go of.
 	Spec *TaskSpec `protobuf:"bytes,3,opt,name=spec,proto3" json:"spec,omitempty"`
 	// Where the task is in its life.
 	State TaskState `protobuf:"varint,4,opt,name=state,proto3,enum=penstock.v1.TaskState" json:"state,omitempty"`

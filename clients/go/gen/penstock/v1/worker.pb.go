@@ -183,7 +183,7 @@ type Lease struct {
 	Attempt int32 `protobuf:"varint,7,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	// Crashes of the task so far.
 	CrashCount int32 `protobuf:"varint,8,opt,name=crash_count,json=crashCount,proto3" json:"crash_count,omitempty"`
-	// What was asked for, defaults filled in.
+	// What was asked for. What it left open is filled in from the queue's config; built-in defaults stay unset.
 	Spec *TaskSpec `protobuf:"bytes,9,opt,name=spec,proto3" json:"spec,omitempty"`
 	// When the task was taken in.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
