@@ -32,6 +32,21 @@ def test_from_the_first_key_on_callers_need_one_with_a_fitting_role(tmp_path):
     assert revoked.returncode == 0, revoked.stderr
 
 
+def test_the_workers_of_up_have_a_key_of_their_own_while_it_runs(tmp_path):
+    data = tmp_path / "data"
+    made = penstock("keys", "create", "--role", "submitter", "--data", str(data), "--json")
+    key = json.loads(made.stdout)["key"]
+
+    with Up(data) as up:
+        ran = up.penstock("run", "shell", '{"command": "true"}', PENSTOCK_API_KEY=key)
+        during = json.loads(penstock("keys", "list", "--data", str(data), "--json").stdout)
+    after = json.loads(penstock("keys", "list", "--data", str(data), "--json").stdout)
+
+    assert ran.returncode == 0, ran.stderr
+    assert [item["role"] for item in during] == ["submitter", "worker"]
+    assert [item["revokeTime"] is None for item in after] == [True, False]
+
+
 def test_a_key_that_is_not_there_cannot_be_revoked(tmp_path):
     ran = penstock("keys", "revoke", "nosuch", "--yes", "--data", str(tmp_path / "data"))
 

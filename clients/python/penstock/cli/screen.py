@@ -52,13 +52,14 @@ STYLES: Final[Mapping[str, str]] = {
 class Screen:
     """Where one command prints. `as_json` turns tables off and JSON on."""
 
-    def __init__(self, *, as_json: bool = False) -> None:
+    def __init__(self, *, as_json: bool = False, to_errors: bool = False) -> None:
         self.as_json = as_json
+        self._to_errors = to_errors
 
     @cached_property
     def console(self) -> Console:
-        """Standard output."""
-        return _console(stderr=False)
+        """Standard output; standard error with `to_errors`."""
+        return _console(stderr=self._to_errors)
 
     @cached_property
     def errors(self) -> Console:

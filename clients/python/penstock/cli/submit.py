@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -115,6 +116,7 @@ def _ended(session: Session, server: Server, task_id: str) -> Task:
 def _conclude(session: Session, task: Task) -> None:
     """Prints what became of the task; anything but success ends the command with status 1."""
     from penstock.cli import show
+    from penstock.cli.screen import Screen
     from penstock.cli.task_view import print_failure
 
     if session.json:
@@ -125,7 +127,7 @@ def _conclude(session: Session, task: Task) -> None:
             session.screen.line(result)
         return
     elif task.HasField("failure"):
-        print_failure(session, task.failure)
+        print_failure(replace(session, screen=Screen(to_errors=True)), task.failure)
     if show.state(task) != "SUCCEEDED":
         note = show.state_note(task)
         raise CommandFailed(

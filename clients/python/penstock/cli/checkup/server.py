@@ -86,8 +86,7 @@ def _queues(session: Session, queues: list[Queue]) -> Iterator[Finding]:
     sick = [queue for queue in queues if queue_view.health(queue) != "HEALTHY"]
     for queue in sick:
         verdict = queue_view.health(queue)
-        waiting = text.count(queue.stats.ready_count, "task")
-        found = f"{queue.queue} is {verdict}, {waiting} waiting: {queue.health_reason}"
+        found = f"{queue.queue} is {verdict}: {queue.health_reason.removeprefix('paused: ')}"
         if verdict == "PAUSED":
             yield warn("queue", found, f"`penstock queues resume {queue.queue}` opens it again")
         else:

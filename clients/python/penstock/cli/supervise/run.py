@@ -27,6 +27,7 @@ from penstock.cli.screen import Screen
 from penstock.cli.supervise.board import Board
 from penstock.cli.supervise.part import Part, PartFailed, Plan, open_log
 from penstock.cli.supervise.stage import UpOptions, check_free
+from penstock.cli.supervise.worker_key import worker_key
 
 if TYPE_CHECKING:
     from penstock_server.embedded import EmbeddedStore
@@ -60,7 +61,8 @@ class Up:
             url = store.url if store else config.store.url.secret_text
             try:
                 await self._start_server(url, runtime)
-                await self._start_workers(runtime)
+                key = await stack.enter_async_context(worker_key(config))
+                await self._start_workers(runtime, key)
                 return await self._serve(store)
             except PartFailed as error:
                 name = self._parts[-1].plan.name
@@ -146,7 +148,11 @@ class Up:
             patience=self.options.config.drain.grace + timedelta(seconds=10),
         )
 
-    async def _start_workers(self, runtime: Path) -> None:
+    async def _start_workers(self, runtime: Path, key: str) -> None:
+        environment = {
+            "PENSTOCK_ADDRESS": self.address,
+            **({"PENSTOCK_API_KEY": key} if key else {}),
+        }
         for number, target in enumerate(self.options.workers):
             name = "worker" if number == 0 else f"worker-{number + 1}"
             ready_file = runtime / f"{name}.json"
@@ -154,7 +160,7 @@ class Up:
                 name=name,
                 module="penstock.cli",
                 arguments=("worker", target, "--ready-file", str(ready_file)),
-                environment={"PENSTOCK_ADDRESS": self.address},
+                environment=environment,
                 log=self._log(name),
                 ready=_served(ready_file, lambda found: str(found["about"])),
             )
