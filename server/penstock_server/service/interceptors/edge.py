@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import grpc
@@ -27,6 +28,7 @@ from penstock_server.service.errors import (
 )
 from penstock_server.service.interceptors.admission import Admission
 from penstock_server.service.interceptors.authentication import Authenticator
+from penstock_server.service.interceptors.deadline import Deadlines
 from penstock_server.service.interceptors.endable import EndableStreams
 from penstock_server.service.interceptors.methods import Lane, Method
 from penstock_server.service.interceptors.observation import OK, Observer
@@ -39,6 +41,7 @@ from penstock_server.telemetry.tracing import Tracing
 _log = get_logger(__name__)
 
 _CANCELLED: Final = "CANCELLED"
+_FOR_EVER: Final = timedelta(days=365)
 _NAMES: Final = {code.value[0]: code.name for code in grpc.StatusCode}
 
 Serve = Callable[[Any, Any], Awaitable[Any]]
@@ -103,11 +106,11 @@ class Edge:
 class _Guard:
     """One method with its parts: what happens before and after its handler."""
 
-    __slots__ = ("_parts", "_roles", "longest", "method", "observer")
+    __slots__ = ("_parts", "_roles", "deadlines", "method", "observer")
 
     def __init__(self, method: Method, parts: EdgeParts) -> None:
         self.method = method
-        self.longest = None if method.longest is None else method.longest.total_seconds()
+        self.deadlines = Deadlines(method.longest or _FOR_EVER)
         self.observer = Observer(method, parts.metrics, parts.tracing)
         self._parts = parts
         self._roles = method.roles
@@ -161,8 +164,7 @@ class _Guard:
 
     def overdue(self) -> DeadlineExceeded:
         """The refusal of a call that took too long."""
-        assert self.method.longest is not None
-        return DeadlineExceeded(method=self.method.label, allowed=self.method.longest)
+        return DeadlineExceeded(method=self.method.label, allowed=self.method.longest or _FOR_EVER)
 
     async def refuse(self, error: Exception, context: Any) -> None:
         """Ends the call with the refusal, by raising."""
@@ -174,20 +176,22 @@ class _Guard:
 def _unary(guard: _Guard, handler: RpcHandler) -> Serve:
     behaviour, parse, pack = _parts_of(handler, handler.unary_unary)
 
+    deadlines = guard.deadlines
+
     async def serve(raw: bytes, context: Any) -> bytes:
         guard.enter()
+        task = deadlines.enter()
         try:
             principal = await guard.admit(context)
             request = guard.read(raw, parse)
             guard.authorize(principal, request)
-            async with asyncio.timeout(guard.longest) as timer:
-                response = await behaviour(request, context)
-            return pack(response)
-        except TimeoutError:
-            if timer.expired():
+            return pack(await behaviour(request, context))
+        except asyncio.CancelledError:
+            if deadlines.has_ended(task):
                 raise guard.overdue() from None
             raise
         finally:
+            deadlines.leave(task)
             guard.leave()
 
     return _observed(guard, serve)
