@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 import subprocess
 import sys
 
 import pytest
-from e2e.cli.harness import penstock
+from e2e.cli.harness import Command, penstock
 
 from penstock import Task
 from penstock.v1 import task_pb2
@@ -93,3 +94,26 @@ def test_producer_and_worker_have_no_more_than_fifteen_lines_of_code():
     for name in ("producer.py", "worker.py"):
         code = (EXAMPLES / "hello" / name).read_text().splitlines()
         assert len([line for line in code if line.strip()]) <= 15, name
+
+
+def test_the_programs_of_the_tutorial_run_as_they_are_printed(up, tmp_path):
+    page = (ROOT / "docs" / "tutorial" / "own-worker.md").read_text()
+    worker, producer = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "tasks.py").write_text(worker)
+    (tmp_path / "producer.py").write_text(producer)
+
+    with Command("worker", "tasks.py:worker", "--json", address=up.address, cwd=tmp_path) as works:
+        works.wait_for(lambda line: line["event"] == "worker.started")
+        ran = up.penstock("run", "pictures.resize", '["a.png", "b.png"]')
+        produced = subprocess.run(
+            [sys.executable, str(tmp_path / "producer.py")],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env={"PENSTOCK_ADDRESS": up.address},
+            check=False,
+        )
+
+    assert ran.stdout == '{"resized":2}\n', ran.stderr
+    assert "resizing b.png" in ran.stderr
+    assert produced.stdout == "{'resized': 1}\n1000 submitted\n", produced.stderr

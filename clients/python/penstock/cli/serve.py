@@ -101,7 +101,7 @@ def server(session: Session, *, flags: ServerFlags) -> None:
         "--config": flags.config,
         "--processes": flags.processes,
         "--log-level": flags.log_level,
-        "--log-format": flags.log_format,
+        "--log-format": flags.log_format or ("json" if session.json else None),
         "--ready-file": flags.ready_file,
     }
     words = [word for flag, value in values.items() if value for word in (flag, str(value))]

@@ -117,6 +117,7 @@ def worker(
     # Python adds the working folder for `python -m`, but not for an installed program.
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
+    _configure_log(as_json=session.json)
     run(target, _options(session, flags), flags.ready_file, reload=flags.reload)
 
 
@@ -136,6 +137,26 @@ def _options(session: Session, flags: WorkerFlags) -> dict[str, Any]:
         "metrics": flags.metrics,
     }
     return {key: value for key, value in options.items() if value not in (None, "", ())}
+
+
+def _configure_log(*, as_json: bool) -> None:
+    """The worker's own log: lines for people on standard error, with `--json` JSON lines."""
+    import structlog
+
+    stream = sys.stdout if as_json else sys.stderr
+    output: Any = structlog.processors.JSONRenderer()
+    if not as_json:
+        output = structlog.dev.ConsoleRenderer(colors=stream.isatty())
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.StackInfoRenderer(),
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            output,
+        ],
+        logger_factory=structlog.PrintLoggerFactory(stream),
+    )
 
 
 def _client_options(session: Session) -> ClientOptions:
