@@ -54,6 +54,7 @@ def store_limits(config: Config) -> StoreLimits:
         event_window=kept.events_age,
         log_lines=kept.log_lines,
         log_bytes=kept.log_bytes,
+        namespaces=limits.namespaces,
         queues_per_namespace=limits.queues_per_namespace,
         backlog_count=limits.backlog_tasks,
         backlog_bytes=limits.backlog_bytes,

@@ -141,18 +141,6 @@ class LeaseSettings(_Section):
         le=timedelta(minutes=10),
         description="Term of a lease until its worker has accepted it.",
     )
-    cancel_grace: Span = Field(
-        default=timedelta(seconds=10),
-        ge=timedelta(0),
-        le=timedelta(hours=1),
-        description="Time between a cancel of a running task and the end of its lease.",
-    )
-    poll_wait: Span = Field(
-        default=timedelta(seconds=20),
-        ge=timedelta(0),
-        le=timedelta(seconds=60),
-        description="How long LeaseTasks waits for a task where the worker does not say.",
-    )
     releases_in_a_row: int = Field(
         default=20,
         ge=1,

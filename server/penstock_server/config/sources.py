@@ -32,6 +32,7 @@ _OTHERS: Final = frozenset(
         "PENSTOCK_CI",
         "PENSTOCK_CONFIG",
         "PENSTOCK_NAMESPACE",
+        "PENSTOCK_PLAINTEXT_KEY",
         "PENSTOCK_TLS_CA",
         "PENSTOCK_TLS_CERT",
         "PENSTOCK_TLS_KEY",

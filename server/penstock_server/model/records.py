@@ -245,6 +245,7 @@ class StoreLimits:
     executions_kept: int = 100
     log_lines: int = 10_000
     log_bytes: int = 4 << 20
+    namespaces: int = 1_000
     queues_per_namespace: int = 10_000
     backlog_count: int = 10_000_000
     backlog_bytes: int = 8 << 30

@@ -35,7 +35,7 @@ class Store:
         self.leases = LeaseStore(lanes, random_share=random_share)
         self.queues = QueueStore(lanes, limits)
         self.sessions = SessionStore(lanes)
-        self.namespaces = NamespaceStore(lanes)
+        self.namespaces = NamespaceStore(lanes, most=limits.namespaces)
         self.events = EventStream(lanes)
         self.logs = LogStream(lanes)
         self._lanes = lanes

@@ -41,16 +41,17 @@ def test_defaults_listen_on_this_machine_only_and_embed_the_store(tmp_path: Path
 
 def test_flags_win_over_environment_over_override_over_file(tmp_path: Path) -> None:
     (tmp_path / "penstock.yaml").write_text(
-        "lease: {term: 11s, accept_within: 11s, cancel_grace: 11s, poll_wait: 11s}"
+        "{lease: {term: 11s, accept_within: 11s}, drain: {grace: 11s}, limits: {call_timeout: 11s}}"
     )
     (tmp_path / "penstock.override.yaml").write_text(
-        "lease: {accept_within: 12s, cancel_grace: 12s, poll_wait: 12s}"
+        "{lease: {accept_within: 12s}, drain: {grace: 12s}, limits: {call_timeout: 12s}}"
     )
-    environ = {"PENSTOCK_LEASE__CANCEL_GRACE": "13s", "PENSTOCK_LEASE__POLL_WAIT": "13s"}
+    environ = {"PENSTOCK_DRAIN__GRACE": "13s", "PENSTOCK_LIMITS__CALL_TIMEOUT": "13s"}
 
-    lease = load(tmp_path, {"lease.poll_wait": "14s"}, **environ).lease
+    config = load(tmp_path, {"limits.call_timeout": "14s"}, **environ)
 
-    spans = (lease.term, lease.accept_within, lease.cancel_grace, lease.poll_wait)
+    lease, limits = config.lease, config.limits
+    spans = (lease.term, lease.accept_within, config.drain.grace, limits.call_timeout)
     assert [span.total_seconds() for span in spans] == [11, 12, 13, 14]
 
 

@@ -15,7 +15,7 @@ _LONGEST_INTERVAL: Final = 1.0
 
 
 class Deadlines:
-    """The calls of one method under way. One may overrun its bound by an eighth, 1 s at the most."""
+    """The calls of one method under way. One may overrun by an eighth of its bound, or 1 s."""
 
     def __init__(self, longest: timedelta) -> None:
         self._longest = longest.total_seconds()
