@@ -51,7 +51,6 @@ def store_limits(config: Config) -> StoreLimits:
         dead_count=kept.dead_count,
         event_entries=kept.events_count,
         event_bytes=kept.events_bytes,
-        event_bytes=kept.events_bytes,
         event_window=kept.events_age,
         log_lines=kept.log_lines,
         log_bytes=kept.log_bytes,
