@@ -196,9 +196,6 @@ class RetentionSettings(_Section):
     events_bytes: Size = Field(
         default=256 * MiB, ge=1 * MiB, description="Bytes of the event stream per partition."
     )
-    events_bytes: Size = Field(
-        default=256 * MiB, ge=1 * MiB, description="Bytes of the event stream per partition."
-    )
     log_lines: int = Field(
         default=10_000, ge=0, le=1_000_000, description="Log lines per execution."
     )
