@@ -18,7 +18,15 @@ import pytest
 from penstock.cli.exits import CommandFailed
 from penstock.cli.screen import Screen
 from penstock.cli.supervise.board import Board
-from penstock.cli.supervise.part import Part, PartFailed, Plan, describe, last_line, open_log
+from penstock.cli.supervise.part import (
+    Part,
+    PartFailed,
+    Plan,
+    describe,
+    last_line,
+    open_log,
+    trim_log,
+)
 from penstock.cli.supervise.stage import find_example, taken
 from penstock.cli.supervise.stage import read_config as read
 
@@ -158,6 +166,19 @@ def test_a_large_log_becomes_the_old_one(tmp_path):
     assert log.stat().st_size == 0
     assert log.with_suffix(".log.1").stat().st_size == 9 * 1024 * 1024
     assert log.parent.parent.stat().st_mode & 0o077 == 0, "logs are for their owner only"
+
+
+def test_a_log_that_grows_while_its_part_runs_is_trimmed_in_place(tmp_path):
+    log = tmp_path / "data" / "logs" / "part.log"
+    part = open_log(log)
+    os.ftruncate(part, 9 * 1024 * 1024)
+
+    trim_log(log)
+    os.write(part, b"goes on\n")
+    os.close(part)
+
+    assert log.read_text() == "goes on\n"
+    assert log.with_suffix(".log.1").stat().st_size == 9 * 1024 * 1024
 
 
 def test_the_last_line_of_a_log_is_safe_to_print(tmp_path):

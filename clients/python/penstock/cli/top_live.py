@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Final, cast
 
@@ -26,7 +26,7 @@ from penstock.error_mapping import from_rpc_error
 from penstock.v1.event_pb2 import TaskEvent, TaskEventKind
 from penstock.v1.queue_pb2 import Queue
 from penstock.v1.task_service_pb2 import WatchTasksRequest
-from penstock.v1.worker_pb2 import Worker
+from penstock.v1.worker_pb2 import Worker, WorkerHealth
 
 #: Rates are averages over this many seconds.
 _RATE_SECONDS: Final = 10.0
@@ -113,14 +113,17 @@ def run_live(session: Session, server: Server, every: timedelta) -> None:
         with Live(
             console=session.screen.console, screen=True, auto_refresh=False, transient=True
         ) as live:
+            found = Snapshot()
             while True:
-                live.update(_screen(session, _look(session, server), activity), refresh=True)
+                found = _look(session, server, found)
+                live.update(_screen(session, found, activity), refresh=True)
                 time.sleep(every.total_seconds())
     finally:
         ending.set()
 
 
-def _look(session: Session, server: Server) -> Snapshot:
+def _look(session: Session, server: Server, before: Snapshot) -> Snapshot:
+    """What the server answers now; if it does not, what it said before, and why not."""
     try:
         return Snapshot(
             pages.all_queues(server, session.namespace),
@@ -128,7 +131,7 @@ def _look(session: Session, server: Server) -> Snapshot:
         )
     except grpc.RpcError as error:
         known = from_error(from_rpc_error(cast(Any, error), session.address))
-        return Snapshot(trouble=known.what)
+        return replace(before, trouble=known.what)
 
 
 def _watch(session: Session, server: Server, activity: Activity, ending: threading.Event) -> None:
@@ -163,7 +166,8 @@ def _screen(session: Session, found: Snapshot, activity: Activity | None) -> Gro
 def _headline(session: Session, found: Snapshot) -> Text:
     stats = [queue.stats for queue in found.queues]
     ready, running = sum(s.ready_count for s in stats), sum(s.running_count for s in stats)
-    dead, slots = sum(s.dead_count for s in stats), sum(w.session.slots for w in found.workers)
+    well = [w for w in found.workers if w.health == WorkerHealth.WORKER_HEALTH_HEALTHY]
+    dead, slots = sum(s.dead_count for s in stats), sum(w.session.slots for w in well)
     line = styled("penstock ", "bold") + styled(f"{session.address} {session.namespace}  ", "dim")
     line += styled(f"{ready:,} ready  {running:,} running of {slots:,} slots  ")
     line += styled(f"{dead:,} dead", "bold red" if dead else "")

@@ -120,7 +120,7 @@ def _workers(session: Session, workers: list[Worker]) -> Iterator[Finding]:
         yield warn("worker", found, remedy)
     well = len(workers) - len(sick)
     if well:
-        slots = sum(worker.session.slots for worker in workers)
+        slots = sum(worker.session.slots for worker in workers if worker not in sick)
         yield ok("workers", f"{text.count(well, 'worker')} healthy, {slots:,} slots")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -84,7 +85,9 @@ class Part:
                 return
             if loop.time() - began > _WELL_AFTER.total_seconds():
                 backoff = _FIRST_BACKOFF
-            self._board.died(self.plan.name, describe(status), self._last_words(), backoff)
+            # A process that was killed could not say why; its last line would mislead.
+            said = self._last_words() if status >= 0 else ""
+            self._board.died(self.plan.name, describe(status), said, backoff)
             if await self._stopped_within(backoff):
                 return
             backoff = min(backoff * 2, _LONGEST_BACKOFF)
@@ -167,6 +170,21 @@ def open_log(path: Path) -> int:
     if path.exists() and path.stat().st_size > _LARGEST_LOG:
         path.replace(path.with_suffix(".log.1"))
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+
+def trim_log(path: Path) -> None:
+    """Empties a log that grew too large while its part runs; what it held becomes the old one.
+
+    The part writes at the end of the file wherever that is, so it need not be told. Lines written
+    between copy and cut are lost; it is the price of not standing between the part and its log.
+    """
+    try:
+        if path.stat().st_size <= _LARGEST_LOG:
+            return
+        shutil.copyfile(path, path.with_suffix(".log.1"))
+        os.truncate(path, 0)
+    except FileNotFoundError:
+        return
 
 
 def last_line(path: Path) -> str:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Final
 from penstock.cli.exits import CommandFailed, Exit
 from penstock.cli.screen import Screen
 from penstock.cli.supervise.board import Board
-from penstock.cli.supervise.part import Part, PartFailed, Plan, open_log
+from penstock.cli.supervise.part import Part, PartFailed, Plan, open_log, trim_log
 from penstock.cli.supervise.stage import UpOptions, check_free
 from penstock.cli.supervise.worker_key import worker_key
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from penstock_server.embedded import EmbeddedStore
 
 _LOOK_EVERY: Final = timedelta(milliseconds=200)
+_TRIM_EVERY: Final = timedelta(seconds=30)
 
 
 class Up:
@@ -176,6 +177,7 @@ class Up:
     async def _serve(self, store: EmbeddedStore | None) -> Exit:
         async with asyncio.TaskGroup() as group:
             watches = [group.create_task(part.keep_running()) for part in self._parts]
+            watches.append(group.create_task(self._trim_logs()))
             if store is not None:
                 watches.append(group.create_task(self._watch_store(store)))
             try:
@@ -221,6 +223,13 @@ class Up:
         if self._stop.is_set():
             return Exit.INTERRUPTED
         return Exit.OK if status == 0 else Exit.FAILED
+
+    async def _trim_logs(self) -> None:
+        """Keeps the logs within bounds for as long as the parts run."""
+        while True:
+            await asyncio.sleep(_TRIM_EVERY.total_seconds())
+            for part in self._parts:
+                await asyncio.to_thread(trim_log, part.plan.log)
 
     async def _watch_store(self, store: EmbeddedStore) -> None:
         """Says when the store died and when it is back; it is started again where it lives."""
