@@ -1,0 +1,144 @@
+"""`make bench`: measures scenarios and shows, keeps or profiles what they give."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+
+from bench import machine
+from bench.figures import Figure, summarise
+from bench.processes import ProcessEnded
+from bench.profile import Profiler, ProfilerMissing
+from bench.report import Report, Result, number
+from bench.scenario import QUICK, Amount, NoProbe, Probe, Scenario
+from bench.scenarios import all_scenarios
+
+RESULTS: Final = Path(__file__).with_name("results")
+_RUNS: Final = 5
+
+
+def parser() -> argparse.ArgumentParser:
+    """The flags."""
+    flags = argparse.ArgumentParser(
+        prog="make bench",
+        description="Measures Penstock on this machine. With make: make bench ARGS='--quick'.",
+        allow_abbrev=False,
+    )
+    add = flags.add_argument
+    add(
+        "--scenario",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="only these, e.g. flow or 'flow inline'; * and ? may stand for anything",
+    )
+    add("--list", action="store_true", help="print the names of the scenarios")
+    add("--runs", type=int, metavar="N", help=f"runs of each ({_RUNS}; 1 with --quick)")
+    add("--tasks", type=int, metavar="N", help="tasks per run (200,000, or until --seconds)")
+    add("--seconds", type=float, metavar="S", help="time to submit per run (30)")
+    add("--calls", type=int, metavar="N", help="calls where each call is timed (2,000)")
+    add("--quick", action="store_true", help="a first look: few tasks, one run")
+    add("--json", type=Path, metavar="FILE", help="write the results there")
+    add(
+        "--save",
+        action="store_true",
+        help="keep the results as those of this version; refused on a busy machine",
+    )
+    add("--profile", type=Path, metavar="DIR", help="record where the time goes, into this folder")
+    add("--native", action="store_true", help="record C code too (with --profile; slower)")
+    return flags
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measures. Gives the exit status: 0, 1 if a measurement failed, 2 for a wrong command line."""
+    options = parser().parse_args(argv)
+    chosen = choose(options.scenario)
+    if options.list:
+        print("\n".join(scenario.title for scenario in chosen))
+        return 0
+    disquiet = machine.disquiet()
+    if refusal := _refusal(options, chosen, disquiet):
+        print(f"penstock bench: {refusal}", file=sys.stderr)
+        return 2
+    console = Console()
+    try:
+        report = measure(chosen, options, disquiet, console)
+    except (ProcessEnded, ProfilerMissing, TimeoutError) as error:
+        print(f"penstock bench: {error}", file=sys.stderr)
+        return 1
+    report.show(console)
+    for path in _files(options):
+        report.write(path)
+    return 0
+
+
+def choose(patterns: Sequence[str]) -> list[Scenario]:
+    """The scenarios whose name or title fits one of the patterns; all if there are none."""
+    return [
+        scenario
+        for scenario in all_scenarios()
+        if not patterns
+        or any(fnmatch(name, p) for p in patterns for name in (scenario.name, scenario.title))
+    ]
+
+
+def amount_of(options: argparse.Namespace) -> Amount:
+    """How much to measure."""
+    names = ("tasks", "seconds", "calls")
+    given: dict[str, Any] = {
+        name: value for name in names if (value := getattr(options, name)) is not None
+    }
+    return replace(QUICK if options.quick else Amount(), **given)
+
+
+def measure(
+    chosen: Sequence[Scenario],
+    options: argparse.Namespace,
+    disquiet: Sequence[str],
+    console: Console,
+) -> Report:
+    """Runs every scenario as often as asked, and tells how far it is."""
+    runs = options.runs or (1 if options.quick else _RUNS)
+    report = Report(amount_of(options), runs, disquiet)
+    for place, scenario in enumerate(chosen, 1):
+        probe = _probe(options, scenario)
+        found: list[Sequence[Figure]] = []
+        for run in range(1, runs + 1):
+            where = f"{place}/{len(chosen)} {scenario.title}, run {run}/{runs}"
+            console.print(f"{where} …", end=" ", highlight=False)
+            found.append(scenario.run(report.amount, probe))
+            first = found[-1][0]
+            console.print(f"{number(first.value)} {first.unit}", highlight=False)
+        report.results.append(Result(scenario, summarise(found)))
+    return report
+
+
+def _probe(options: argparse.Namespace, scenario: Scenario) -> Probe:
+    if options.profile is None:
+        return NoProbe()
+    return Profiler(options.profile, scenario.title, native=options.native)
+
+
+def _refusal(
+    options: argparse.Namespace, chosen: Sequence[Scenario], disquiet: Sequence[str]
+) -> str:
+    """Why nothing is measured; empty if there is no reason."""
+    if not chosen:
+        return f"no scenario fits {options.scenario}; --list prints their names"
+    if options.save and (options.quick or options.profile):
+        return "--save keeps full measurements only: leave --quick and --profile out"
+    if options.save and disquiet:
+        return f"--save needs a quiet machine: {'; '.join(disquiet)}"
+    return ""
+
+
+def _files(options: argparse.Namespace) -> list[Path]:
+    saved = RESULTS / f"{machine.versions()['penstock']}.json"
+    return [*([options.json] if options.json else []), *([saved] if options.save else [])]

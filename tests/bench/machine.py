@@ -1,0 +1,90 @@
+"""Facts about the machine and the software that a figure is worth nothing without."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+
+from bench.processes import FOLDER_PREFIX
+from penstock_server.embedded.binary import find_binary
+
+QUIET_LOAD: Final = 0.5
+_ROOT: Final = Path(__file__).resolve().parents[2]
+_LIBRARIES: Final = ("grpcio", "protobuf", "redis", "hiredis", "uvloop", "msgpack")
+
+
+def machine() -> dict[str, Any]:
+    """Processor, cores, memory, kernel."""
+    return {
+        "cpu": _cpu_model(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "kernel": platform.release(),
+        "system": platform.system(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Python, the libraries on the hot path, and the store."""
+    found = {name: version(name) for name in ("penstock", *_LIBRARIES)}
+    return found | {"python": platform.python_version(), "store": _store_version()}
+
+
+def commit() -> str:
+    """The commit that is measured, with `+changes` if the tree has some. Empty outside of git."""
+    try:
+        name = _git("rev-parse", "--short=12", "HEAD")
+        changed = _git("status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return name + ("+changes" if changed else "")
+
+
+def leftovers() -> Sequence[psutil.Process]:
+    """Processes of earlier measurements that still run."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        if any(FOLDER_PREFIX in word for word in process.info["cmdline"] or ()):
+            found.append(process)
+    return found
+
+
+def disquiet() -> list[str]:
+    """Why figures taken now would not be comparable; nothing on a quiet machine."""
+    reasons = [
+        f"process {process.pid} of an earlier measurement still runs" for process in leftovers()
+    ]
+    load = os.getloadavg()[0]
+    if load > QUIET_LOAD:
+        reasons.append(f"the machine is busy: load {load:.2f} is above {QUIET_LOAD}")
+    return reasons
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _store_version() -> str:
+    said = subprocess.run(
+        [str(find_binary()), "--version"], capture_output=True, text=True, check=True
+    )
+    return said.stdout.strip()
+
+
+def _git(*arguments: str) -> str:
+    said = subprocess.run(
+        ["git", *arguments], cwd=_ROOT, capture_output=True, text=True, check=True
+    )
+    return said.stdout.strip()

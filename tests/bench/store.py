@@ -1,0 +1,99 @@
+"""A throw-away store: its own process on a unix socket, append-only file at everysec, on disk."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import redis
+
+from bench.processes import Process
+from penstock_server.embedded.binary import find_binary
+from penstock_server.store.keys import key
+
+DURABILITY: Final = "append-only file, fsync every second"
+_UNENDED_KEY: Final = key(0, "backlog")
+_UNENDED_FIELD: Final = "default:n"
+_OPTIONS: Final = {
+    "port": "0",
+    "appendonly": "yes",
+    "appendfsync": "everysec",
+    "save": "",
+    "maxmemory-policy": "noeviction",
+}
+
+
+class MeasuredStore:
+    """A store that serves, and a client that looks into it."""
+
+    def __init__(self, process: Process, path: Path) -> None:
+        self.process = process
+        self.url = f"unix://{path}"
+        self.client: redis.Redis = redis.Redis(unix_socket_path=str(path))
+
+    def info(self, section: str) -> dict[str, Any]:
+        """A section of the store's own report."""
+        found: dict[str, Any] = self.client.info(section)
+        return found
+
+    def unended(self) -> int:
+        """Tasks of the default namespace that have not ended."""
+        return int(self.client.hget(_UNENDED_KEY, _UNENDED_FIELD) or 0)
+
+    def memory(self) -> int:
+        """Bytes that its data takes; buffers of the append-only file are left out."""
+        facts = self.info("memory")
+        return int(facts["used_memory"]) - int(facts.get("mem_aof_buffer", 0))
+
+
+@contextmanager
+def running_store(folder: Path) -> Iterator[MeasuredStore]:
+    """Starts a store with its data in `folder`; ends it with the block."""
+    path, data = folder / "store.sock", folder / "store"
+    data.mkdir()
+    options = _OPTIONS | {"unixsocket": str(path), "dir": str(data)}
+    words = [word for name, value in options.items() for word in (f"--{name}", value)]
+    process = Process("store", [str(find_binary()), *words], folder, piped=False)
+    try:
+        store = MeasuredStore(process, path)
+        process.wait_until(lambda: _answers(path))
+        with store.client:
+            yield store
+    finally:
+        process.end()
+
+
+def _answers(path: Path) -> bool:
+    try:
+        with socket.socket(socket.AF_UNIX) as wire:
+            wire.connect(str(path))
+            wire.sendall(b"PING\r\n")
+            return wire.recv(64).startswith(b"+PONG")
+    except OSError:
+        return False
+
+
+class Countdown:
+    """Watches how many tasks have not ended: one small read every few milliseconds."""
+
+    def __init__(self, store: MeasuredStore, *, every: float = 0.01) -> None:
+        self._store = store
+        self._every = every
+
+    def samples(self, *, patience: float = 60.0) -> Iterator[tuple[float, int]]:
+        """Monotonic time and unended tasks, again and again. Raises TimeoutError if nothing ends
+        for `patience` seconds.
+        """
+        last, give_up = -1, time.monotonic() + patience
+        while True:
+            now, left = time.monotonic(), self._store.unended()
+            yield now, left
+            if left != last:
+                last, give_up = left, now + patience
+            elif now > give_up:
+                raise TimeoutError(f"{left} tasks have not ended and nothing moves")
+            time.sleep(self._every)
