@@ -48,7 +48,6 @@ def store_limits(config: Config) -> StoreLimits:
         ended_count=kept.ended_count,
         stub_age=kept.stub_age,
         dead_age=kept.dead_age,
-        dead_count=kept.dead_count,
         event_entries=kept.events_count,
         event_bytes=kept.events_bytes,
         event_window=kept.events_age,

@@ -162,12 +162,12 @@ class RetentionSettings(_Section):
     ended_count: int = Field(
         default=100_000,
         ge=0,
-        description="Full records of succeeded and cancelled tasks per partition.",
+        description="Full records of ended tasks per partition, dead letters included. Beyond it "
+        "those go first whose time is over first.",
     )
     dead_age: Span = Field(
         default=timedelta(days=30), ge=timedelta(0), le=_YEAR, description="Dead letters."
     )
-    dead_count: int = Field(default=100_000, ge=0, description="Dead letters per partition.")
     stub_age: Span = Field(
         default=timedelta(hours=1),
         ge=timedelta(hours=1),
