@@ -5,7 +5,7 @@ never a task type, of which a client can make up as many as it likes.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Final, Self
 
@@ -33,84 +33,83 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or _process_registry()
-        r = self.registry
-        self.rpc_duration = Histogram(
+        self._add_calls()
+        self._add_work()
+        self._add_queues()
+        self._add_store_and_duties()
+
+    def _add_calls(self) -> None:
+        self.rpc_duration = self._histogram(
             "rpc_server_call_duration_seconds",
             "Time from the arrival of a call to its end.",
             ("rpc_method", "rpc_response_status_code"),
-            buckets=_CALL_SECONDS,
-            registry=r,
+            _CALL_SECONDS,
         )
-        self.submitted = Counter(
-            "penstock_tasks_submitted",
-            "Tasks taken in; repeated submits do not count.",
-            _QUEUE,
-            registry=r,
+
+    def _add_work(self) -> None:
+        self.submitted = self._counter(
+            "penstock_tasks_submitted", "Tasks taken in; repeated submits do not count.", *_QUEUE
         )
-        self.leased = Counter(
-            "penstock_leases_made", "Leases handed to workers.", _QUEUE, registry=r
-        )
-        self.queue_wait = Histogram(
+        self.leased = self._counter("penstock_leases_made", "Leases handed to workers.", *_QUEUE)
+        self.queue_wait = self._histogram(
             "penstock_queue_wait_seconds",
             "Time that tasks were ready before they were leased.",
             _QUEUE,
-            buckets=_WAIT_SECONDS,
-            registry=r,
+            _WAIT_SECONDS,
         )
-        self.executions_ended = Counter(
+        self.executions_ended = self._counter(
             "penstock_executions_ended",
             "Executions that ended, by outcome (succeeded, failed, timed_out, cancelled, crashed, "
             "lost, released).",
-            ("namespace", "outcome"),
-            registry=r,
+            *("namespace", "outcome"),
         )
-        self.leases_expired = Counter(
-            "penstock_leases_expired",
-            "Leases that ran out without a report.",
-            _QUEUE,
-            registry=r,
+        self.leases_expired = self._counter(
+            "penstock_leases_expired", "Leases that ran out without a report.", *_QUEUE
         )
-        self.reports_refused = Counter(
-            "penstock_reports_refused", "Reports with a lease that was over.", registry=r
+        self.reports_refused = self._counter(
+            "penstock_reports_refused", "Reports with a lease that was over."
         )
-        self.queue_tasks = Gauge(
+
+    def _add_queues(self) -> None:
+        self.queue_tasks = self._gauge(
             "penstock_queue_tasks",
             "Tasks of a queue by state (ready, scheduled, running, dead), as of the latest look.",
-            (*_QUEUE, "state"),
-            registry=r,
+            *(*_QUEUE, "state"),
         )
-        self.queue_oldest_age = Gauge(
+        self.queue_oldest_age = self._gauge(
             "penstock_queue_oldest_ready_age_seconds",
             "How long the first ready task of a queue has waited; 0 if none waits.",
-            _QUEUE,
-            registry=r,
+            *_QUEUE,
         )
-        self.queue_unserved = Gauge(
-            "penstock_queue_unserved",
-            "1 if tasks wait that no live worker serves.",
-            _QUEUE,
-            registry=r,
+        self.queue_unserved = self._gauge(
+            "penstock_queue_unserved", "1 if tasks wait that no live worker serves.", *_QUEUE
         )
-        self.store_duration = Histogram(
+
+    def _add_store_and_duties(self) -> None:
+        self.store_duration = self._histogram(
             "penstock_store_call_duration_seconds",
             "Time of one store call, by verb.",
             ("verb",),
-            buckets=_STORE_SECONDS,
-            registry=r,
+            _STORE_SECONDS,
         )
-        self.store_up = Gauge("penstock_store_up", "1 while the store answers.", registry=r)
-        self.store_restarts = Counter(
-            "penstock_embedded_store_restarts",
-            "Restarts of an embedded store that died.",
-            registry=r,
+        self.store_up = self._gauge("penstock_store_up", "1 while the store answers.")
+        self.store_restarts = self._counter(
+            "penstock_embedded_store_restarts", "Restarts of an embedded store that died."
         )
-        self.duty_duration = Histogram(
-            "penstock_duty_duration_seconds",
-            "Time of one run of a duty.",
-            ("duty",),
-            buckets=_CALL_SECONDS,
-            registry=r,
+        self.duty_duration = self._histogram(
+            "penstock_duty_duration_seconds", "Time of one run of a duty.", ("duty",), _CALL_SECONDS
         )
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(name, text, labels, registry=self.registry)
+
+    def _histogram(
+        self, name: str, text: str, labels: Sequence[str], buckets: Sequence[float]
+    ) -> Histogram:
+        return Histogram(name, text, labels, buckets=buckets, registry=self.registry)
 
     def watch_gauge(
         self, name: str, text: str, label: str, read: Callable[[], Mapping[str, float]]
