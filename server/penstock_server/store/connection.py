@@ -85,7 +85,7 @@ class Connection:
 
     async def _has_several_nodes(self) -> bool:
         nodes = await self.reads.execute_command("CLUSTER", "NODES")
-        return len(nodes) > 1
+        return len(nodes.splitlines()) > 1
 
     async def close(self) -> None:
         """Closes every connection."""

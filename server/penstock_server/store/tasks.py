@@ -84,10 +84,9 @@ class TaskStore:
     def _submitted(
         self, namespace: str, draft: TaskDraft, task_id: str, result: list[Any], now_ms: int
     ) -> Submitted | PenstockError:
-        word = result[0]
+        word, known_id = result[0], result[1].decode() or task_id
         if word == b"taken":
-            return Submitted(task_id, False, TaskState(result[2]), now_ms)
-        known_id = result[1].decode() or task_id
+            return Submitted(known_id, False, TaskState(result[2]), now_ms)
         if word == b"existing":
             return Submitted(known_id, True, TaskState(result[2] or TaskState.READY), now_ms)
         if word == b"exists":

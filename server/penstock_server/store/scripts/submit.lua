@@ -48,9 +48,11 @@ local function obstacle(namespace, item)
   return nil
 end
 
--- A task that waits still under the key gives way. False if its queue was purged meanwhile: then nothing is in the way.
+-- A task that waits still under the key gives way. If its queue was purged meanwhile, nothing is in the way.
 local function replace(namespace, id)
   local task = read_task(namespace, id)
+  -- It may have come with this very call: then its entries are not written yet.
+  write_waiting()
   if unwait(namespace, task.q, task.y, task.g, id) then end_task(task, 7, 10, {reason = 4}) end
 end
 
@@ -93,12 +95,16 @@ end
 
 -- The first item of an all-or-none call that cannot be taken, and why. A task that exists already is no obstacle.
 local function first_misfit(namespace, items)
-  local bytes, seen = 0, {}
+  local bytes, seen, opened, room = 0, {}, {}, LIMITS.queues_per_namespace - call('ZCARD', key_queues(namespace))
   for position, item in ipairs(items) do
     bytes = bytes + #item[7]
     local result = obstacle(namespace, item)
     if result and result[1] ~= 'existing' then return position, result end
-    if #item[9] > 0 then
+    if not opened[item[1]] and not queue_of(namespace, item[1]) then
+      opened[item[1]], room = true, room - 1
+      if room < 0 then return position, {'too_many_queues', '', 0} end
+    end
+    if #item[9] > 0 and item[9][3] ~= 2 then
       local name = item[1] .. ':' .. item[9][1]
       if seen[name] and seen[name] ~= item[9][4] then return position, {'reused', '', 0} end
       if seen[name] and item[9][3] == 1 then return position, {'exists', '', 0} end
@@ -108,14 +114,21 @@ local function first_misfit(namespace, items)
   if not has_room(namespace, #items, bytes) then return 1, {'full', '', 0} end
 end
 
--- The call was carried out before: its tasks are those of the first time. The caller works out ids that are left empty.
-local function repeated(namespace, items)
-  local results = {}
-  for position, item in ipairs(items) do
-    local known = under_key(namespace, item)
-    results[position] = known and {'existing', known[2], known[3]} or {'existing', '', 0}
+-- What is kept of a call under its request id: its first task id, and behind it {position, id} of each item whose id
+-- cannot be worked out from that: one that existed already, or was refused (then the id is empty).
+local function remember_call(namespace, request_id, first, apart)
+  if #apart > 0 then first = first .. cmsgpack.pack(apart) end
+  call('SET', key_request(namespace, request_id), first, 'PX', digits(LIMITS.request_window_ms))
+end
+
+local function ids_apart(results)
+  local apart, taken = {}, false
+  for position, result in ipairs(results) do
+    local known = result[1] == 'existing'
+    if known or result[1] == 'taken' then taken = true end
+    if result[1] ~= 'taken' then apart[#apart + 1] = {position, known and result[2] or ''} end
   end
-  return results
+  return apart, taken
 end
 
 local function carry_out(namespace, all_or_none, ids, items, here, waiting)
@@ -131,18 +144,39 @@ local function carry_out(namespace, all_or_none, ids, items, here, waiting)
   return results, misfit
 end
 
+-- The call was carried out before: its tasks are those of the first time. The caller works out ids that are left empty.
+-- What was refused then is tried again.
+local function repeated(namespace, request, stored, here)
+  local items, results, apart = request[5], {}, {}
+  for position in ipairs(items) do results[position] = {'existing', '', 0} end
+  for index, pair in ipairs(#stored > 26 and cmsgpack.unpack(string.sub(stored, 27)) or {}) do
+    local position, id = pair[1], pair[2]
+    if id ~= '' then
+      results[position] = {'existing', id, 0}
+    elseif items[position] then
+      local result = settle(namespace, request[4][position], items[position], here, request[7])
+      results[position] = result
+      if result[1] == 'taken' or result[1] == 'existing' then id = result[2] end
+    end
+    apart[index] = {position, id}
+  end
+  if #apart > 0 then remember_call(namespace, request[2], string.sub(stored, 1, 26), apart) end
+  return results
+end
+
 local answers = {}
 for index, request in ipairs(input) do
-  local namespace, request_id, ids, items = request[1], request[2], request[4], request[5]
-  local first = request_id ~= '' and call('GET', key_request(namespace, request_id))
-  if first then
-    answers[index] = {first, repeated(namespace, items)}
+  local namespace, request_id, ids = request[1], request[2], request[4]
+  local here = {}
+  for _, queue in ipairs(request[6]) do here[queue] = true end
+  local stored = request_id ~= '' and call('GET', key_request(namespace, request_id))
+  if stored then
+    answers[index] = {string.sub(stored, 1, 26), repeated(namespace, request, stored, here)}
   else
-    local here = {}
-    for _, queue in ipairs(request[6]) do here[queue] = true end
-    local results, misfit = carry_out(namespace, request[3], ids, items, here, request[7])
+    local results, misfit = carry_out(namespace, request[3], ids, request[5], here, request[7])
     if request_id ~= '' and not misfit then
-      call('SET', key_request(namespace, request_id), ids[1], 'PX', digits(LIMITS.request_window_ms))
+      local apart, taken = ids_apart(results)
+      if taken then remember_call(namespace, request_id, ids[1], apart) end
     end
     answers[index] = {ids[1], results}
   end

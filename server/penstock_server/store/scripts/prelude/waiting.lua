@@ -71,6 +71,7 @@ local function write_waiting()
     call('ZADD', key, unpack(batch.args))
     call('ZADD', key_due_queues(), 'LT', digits(batch.first), batch.name)
   end
+  ready_batches, due_batches = {}, {}
 end
 
 -- Takes a waiting task out of its sets. False if it is in none: it was purged and waits for its record to follow.
