@@ -238,7 +238,6 @@ class StoreLimits:
     ended_count: int = 100_000
     stub_age: timedelta = timedelta(hours=1)
     dead_age: timedelta = timedelta(days=30)
-    dead_count: int = 100_000
     event_entries: int = 100_000
     event_bytes: int = 256 << 20
     event_window: timedelta = timedelta(minutes=10)

@@ -68,24 +68,28 @@ class Connection:
 
     async def open(self) -> None:
         """Connects. Raises `StoreUnavailable` when the store does not answer."""
+        make = RedisCluster.from_url if await self._is_spread() else Redis.from_url
         once = Retry(NoBackoff(), 0)
         patient = Retry(ExponentialBackoff(cap=0.5, base=0.02), 3)
-        self.reads = Redis.from_url(self._url, retry=patient, **_timeouts(_COMMAND_TIMEOUT))
-        try:
-            info = await self.reads.info("cluster")
-        except Exception as error:
-            raise translate(error) or error from error
-        several = bool(info.get("cluster_enabled")) and await self._has_several_nodes()
-        make = RedisCluster.from_url if several else Redis.from_url
-        if several:
-            await self.reads.aclose()
-            self.reads = make(self._url, retry=patient, **_timeouts(_COMMAND_TIMEOUT))
+        self.reads = make(self._url, retry=patient, **_timeouts(_COMMAND_TIMEOUT))
         self.mutations = make(self._url, retry=once, **_timeouts(_COMMAND_TIMEOUT))
         self.blocking = make(self._url, retry=once, **_timeouts(None))
 
-    async def _has_several_nodes(self) -> bool:
-        nodes = await self.reads.execute_command("CLUSTER", "NODES")
-        return len(nodes.splitlines()) > 1
+    async def _is_spread(self) -> bool:
+        """Whether the store is a cluster of several nodes."""
+        first = Redis.from_url(
+            self._url, retry=Retry(NoBackoff(), 0), **_timeouts(_COMMAND_TIMEOUT)
+        )
+        try:
+            info = await first.info("cluster")
+            if not info.get("cluster_enabled"):
+                return False
+            nodes = await first.execute_command("CLUSTER", "NODES")
+            return len(nodes.splitlines()) > 1
+        except Exception as error:
+            raise translate(error) or error from error
+        finally:
+            await first.aclose()
 
     async def close(self) -> None:
         """Closes every connection."""
