@@ -84,7 +84,9 @@ class Connection:
             info = await first.info("cluster")
             if not info.get("cluster_enabled"):
                 return False
-            nodes = await first.execute_command("CLUSTER", "NODES")
+            nodes = await first.execute_command(  # type: ignore[no-untyped-call]
+                "CLUSTER", "NODES"
+            )
             return len(nodes.splitlines()) > 1
         except Exception as error:
             raise translate(error) or error from error
