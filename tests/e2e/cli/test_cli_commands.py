@@ -40,8 +40,11 @@ def test_run_of_a_task_that_fails_ends_with_status_1_and_says_why(up):
     ran = up.penstock("run", "shell", shell("exit 3"), "--max-attempts", "1")
 
     assert ran.returncode == 1
-    assert "is FAILED" in ran.stderr
-    assert "Traceback" not in ran.stderr
+    assert ran.stdout == ""
+    assert "CommandFailed: shell: the command ended with exit status 3" in ran.stderr
+    what, remedy = ran.stderr.splitlines()[-2:]
+    assert what.endswith("is FAILED")
+    assert "penstock tasks retry" in remedy
 
 
 def test_run_with_json_answers_one_document(up):
