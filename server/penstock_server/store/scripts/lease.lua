@@ -177,7 +177,8 @@ if #lease_args > 0 then
 end
 local left = false
 for type, count in pairs(drawn) do
-  if call('HINCRBY', key_types(namespace, queue, epoch), type, -count) <= 0 then
+  -- A count of 0: whatever was drawn was put back.
+  if count > 0 and call('HINCRBY', key_types(namespace, queue, epoch), type, -count) <= 0 then
     call('HDEL', key_types(namespace, queue, epoch), type)
   else
     left = true
