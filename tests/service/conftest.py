@@ -15,7 +15,7 @@ from support.wire import Wire
 def wire() -> Iterator[Wire]:
     """A channel to a throw-away server, with nothing between."""
     with Server() as server:
-        wire = Wire(server.address)
+        wire = Wire(server.address, log=server.log)
         yield wire
         wire.close()
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from support.bounds import BOUNDS, Bound, named, request_with
 from support.messages import changed, messages
-from support.scene import SESSION, TASK_TYPE, Scene
-from support.validators import METHODS, TASK_ID, request_type, valid_request
+from support.scene import SESSION, TASK_TYPE, Scene, fields_with, in_scene
+from support.validators import METHODS, TASK_ID, repaired, request_type, valid_request
 from support.wire import Refusal, Wire
 
 #: What a server that works never answers.
@@ -37,10 +37,11 @@ def scene(wire: Wire) -> Scene:
     return Scene(wire)
 
 
-def assert_typed(outcome: Message | Refusal, request: Message) -> None:
+def assert_typed(wire: Wire, outcome: Message | Refusal, request: Message) -> None:
     if isinstance(outcome, Refusal) and outcome.code is not grpc.StatusCode.OK:
-        assert outcome.code not in FAULTS, f"{outcome} to {str(request)[:2_000]}"
-        assert outcome.is_typed, f"{outcome} to {str(request)[:2_000]}"
+        said = f"{outcome} to {str(request)[:2_000]}"
+        assert outcome.code not in FAULTS, f"{said}\n{wire.log()}"
+        assert outcome.is_typed, said
 
 
 def hints_of(scene: Scene) -> dict[str, list[Any]]:
@@ -63,14 +64,18 @@ def hints_of(scene: Scene) -> dict[str, list[Any]]:
     }
 
 
+def base_of(method: str, scene: Scene) -> Any:
+    """A request in the scene that is taken."""
+    request = in_scene(valid_request(method), scene)
+    if fields_with(method, "task_id"):
+        request.task_id = scene.tasks["ready"]
+    return request
+
+
 def requests_of(method: str, scene: Scene) -> st.SearchStrategy[Any]:
     """Any request, and as often one that would be taken but for a few fields."""
-    hints = hints_of(scene)
-    base: Any = valid_request(method)
-    names = base.DESCRIPTOR.fields_by_name
-    if "namespace" in names and names["namespace"].message_type is None:
-        base.namespace = scene.namespace
-    if "task_id" not in names:
+    hints, base = hints_of(scene), base_of(method, scene)
+    if not fields_with(method, "task_id"):
         return messages(request_type(method), hints) | changed(base, hints)
     about = st.sampled_from(sorted(scene.tasks.values())).map(lambda task: with_task(base, task))
     near = about.flatmap(lambda request: changed(request, hints))
@@ -106,7 +111,23 @@ def test_any_request_is_answered_in_a_typed_way(
 
     outcome = wire.outcome(method, request)
 
-    assert_typed(outcome, request)
+    assert_typed(wire, outcome, request)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@GENERATED
+@given(data=st.data())
+def test_any_request_within_bounds_is_answered_in_a_typed_way(
+    method: str, wire: Wire, scene: Scene, data: st.DataObject
+):
+    generated = data.draw(requests_of(method, scene))
+    request = without_waiting(repaired(method, generated, base_of(method, scene)))
+    if method == "TailLogs":
+        request.follow = False
+
+    outcome = wire.outcome(method, request)
+
+    assert_typed(wire, outcome, request)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -128,7 +149,7 @@ def test_values_at_the_edge_of_their_bounds_are_no_trouble(wire: Wire, scene: Sc
 
         outcome = wire.outcome(bound.method, request)
 
-        assert_typed(outcome, request)
+        assert_typed(wire, outcome, request)
         if isinstance(outcome, Refusal):
             assert (bound.wrong or bound.field) not in outcome.fields, repr(value)[:99]
 

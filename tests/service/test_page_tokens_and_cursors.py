@@ -20,7 +20,7 @@ BAD_TOKENS = ["x", "AAAA", "not a token", "é", "A" * 1_024, "A" * 100_000, "\x0
 def list_request(method: str, scene: Scene, **fields: Any) -> Any:
     request = in_scene(request_type(method)(**fields), scene)
     if method == "ListExecutions":
-        request.task_id = scene.tasks["released"]
+        request.task_id = scene.tasks["leased-again"]
     return request
 
 

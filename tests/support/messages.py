@@ -8,6 +8,7 @@ nobody knows, instants that do not exist, NaN, texts of several thousand bytes, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
@@ -20,6 +21,9 @@ M = TypeVar("M", bound=Message)
 
 #: Field name → values that are tried as often as arbitrary ones, e.g. names that exist.
 Hints = Mapping[str, Sequence[Any]]
+
+# A name, perhaps with an index or a map key.
+_STEP: Final = re.compile(r"(\w+)(?:\[(\d+|\".*?[^\\]\"|\"\")\])?(?:\.|$)")
 
 _MOST_FIELDS: Final = 4
 _DEEPEST: Final = 7
@@ -66,6 +70,20 @@ def put(message: Message, path: str, value: Any) -> None:
         getattr(owner, name).extend(value)
     else:
         setattr(owner, name, value)
+
+
+def clear(message: Message, path: str) -> None:
+    """Clears the field at a path as refusals spell it, e.g. `items[3].spec.labels["a"]`.
+
+    Of a list or map that holds something wrong, all is cleared.
+    """
+    *parents, last = _STEP.findall(path)
+    owner: Any = message
+    for name, index in parents:
+        owner = getattr(owner, name)
+        owner = owner[int(index)] if index.isdigit() else owner
+    if last[0] in owner.DESCRIPTOR.fields_by_name or last[0] in owner.DESCRIPTOR.oneofs_by_name:
+        owner.ClearField(last[0])
 
 
 class _Messages:

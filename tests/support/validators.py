@@ -16,6 +16,7 @@ from penstock.v1 import (
 )
 from penstock_server.model.errors import PenstockError
 from penstock_server.service import validate
+from support.messages import clear
 
 _MODULES: Final = (
     task_service_pb2,
@@ -70,6 +71,26 @@ def wrong_fields(method: str, request: Message, limits: validate.Limits | None =
     refusal = refusal_of(method, request, limits)
     return [] if refusal is None else [violation.field for violation in refusal.violations]
 
+
+def repaired(method: str, request: Any, base: Any) -> Any:
+    """The request without what is wrong with it, and with what it lacks taken from `base`."""
+    for _ in range(_REPAIRS):
+        answer = answer_of(method, request)
+        errors = answer if isinstance(answer, list) else [answer]
+        violations = [v for error in errors if error is not None for v in error.violations]
+        if not violations:
+            return request
+        for violation in violations:
+            clear(request, violation.field)
+        merged = type(request)()
+        merged.CopyFrom(base)
+        merged.MergeFrom(request)
+        request = merged
+    return base
+
+
+#: A repair may uncover what a bounded refusal left out.
+_REPAIRS: Final = 20
 
 #: Has the form of a task id.
 TASK_ID: Final = "06eg3w5ckr0jz8t1m4v7q2xapb"

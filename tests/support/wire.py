@@ -5,7 +5,7 @@ Tests of what exactly a server answers use this; tests of programs use the clien
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -48,7 +48,9 @@ _REASONS: Final = set(error_pb2.ErrorReason.keys())
 class Wire:
     """One channel to one server."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *, log: Callable[[], str] = str) -> None:
+        """`log` gives the end of the server's log, to be shown where the server is at fault."""
+        self.log = log
         self._channel: Any = grpc.insecure_channel(
             address,
             options=[
