@@ -7,11 +7,13 @@ from typing import Any
 import grpc
 import pytest
 
+from penstock_server.service.tokens import encode_page_token
 from support.scene import (
     Scene,
     in_scene,
 )
 from support.validators import request_type
+from support.wire import Refusal
 
 LISTS = ["ListExecutions", "ListQueues", "ListWorkers", "ListNamespaces"]
 BAD_TOKENS = ["x", "AAAA", "not a token", "é", "A" * 1_024, "A" * 100_000, "\x00", "==", "../.."]
@@ -49,6 +51,27 @@ def test_a_page_token_of_another_namespace_is_refused(scene: Scene):
     refusal = scene.wire.refusal("ListQueues", namespace="default", page_token=token)
 
     assert refusal.reason == "PAGE_TOKEN_INVALID"
+
+
+@pytest.mark.parametrize("values", [[], ["a", "b", "c"], [1, 2], ["x"] * 9, [2**64 - 1]])
+@pytest.mark.parametrize("method", LISTS)
+def test_a_forged_page_token_is_answered_in_a_typed_way(
+    scene: Scene, method: str, values: list[str | int]
+):
+    arguments = {
+        "ListExecutions": ["ListExecutions", scene.namespace, scene.tasks["leased-again"]],
+        "ListQueues": ["ListQueues", scene.namespace],
+        "ListWorkers": ["ListWorkers", scene.namespace, ""],
+        "ListNamespaces": ["ListNamespaces"],
+    }[method]
+    token = encode_page_token(values, arguments)
+
+    outcome = scene.wire.outcome(method, list_request(method, scene, page_token=token))
+
+    if isinstance(outcome, Refusal):
+        assert outcome.reason == "PAGE_TOKEN_INVALID", outcome
+    else:
+        assert values == [2**64 - 1]  # a number where the list has numbers
 
 
 @pytest.mark.parametrize("cursor", BAD_TOKENS)

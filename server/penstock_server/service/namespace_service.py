@@ -43,7 +43,7 @@ class NamespaceService(namespace_service_pb2_grpc.NamespaceServiceServicer):
         validate.list_namespaces(request, self._limits)
         after = ""
         if request.page_token:
-            after = str(decode_page_token(request.page_token, _ARGUMENTS)[0])
+            after = str(decode_page_token(request.page_token, _ARGUMENTS, str)[0])
         size = validate.page_size(request.page_size, 50, 1000)
         principal = current_principal()
         records = [

@@ -45,7 +45,7 @@ class QueueService(queue_service_pb2_grpc.QueueServiceServicer):
         arguments = ("ListQueues", namespace)
         after = ""
         if request.page_token:
-            after = str(decode_page_token(request.page_token, arguments)[0])
+            after = str(decode_page_token(request.page_token, arguments, str)[0])
         size = validate.page_size(request.page_size, 50, 1000)
         views, last = await self._queues.list(namespace, after=after, limit=size)
         response = pb.ListQueuesResponse(queues=[convert.queue(view) for view in views])

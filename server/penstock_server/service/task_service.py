@@ -152,7 +152,7 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
         arguments = ("ListExecutions", namespace, request.task_id)
         before = 1 << 31
         if request.page_token:
-            before = int(decode_page_token(request.page_token, arguments)[0])
+            before = int(decode_page_token(request.page_token, arguments, int)[0])
         size = validate.page_size(request.page_size, 20, 100)
         found = await self._tasks.executions(namespace, request.task_id)
         left = [execution for execution in found if execution.number < before]

@@ -15,7 +15,6 @@ import msgpack
 from penstock_server.model.errors import PageTokenInvalid
 
 MOST_CHARACTERS: Final = 1_024
-MOST_VALUES: Final = 8
 
 _VERSION: Final = 1
 _HASH_BYTES: Final = 16
@@ -35,9 +34,14 @@ def encode_page_token(values: Sequence[PageValue], arguments: Sequence[object]) 
     return token
 
 
-def decode_page_token(token: str, arguments: Sequence[object]) -> list[PageValue]:
-    """Gives the values that a token was made with; PageTokenInvalid unless it fits the
-    arguments."""
+def decode_page_token(
+    token: str, arguments: Sequence[object], *kinds: type[PageValue]
+) -> list[PageValue]:
+    """Gives the values that a token was made with, one of each of `kinds`.
+
+    Raises PageTokenInvalid unless the token was made for these arguments, or by somebody who took
+    the trouble to spell one: its values are of the right kinds and not too long, and no more.
+    """
     if len(token) > MOST_CHARACTERS or not token.isascii():
         raise PageTokenInvalid
     try:
@@ -45,7 +49,7 @@ def decode_page_token(token: str, arguments: Sequence[object]) -> list[PageValue
     except ValueError as error:  # whatever is wrong with it: base64, msgpack or UTF-8
         raise PageTokenInvalid from error
     # Spelled anew it is the same token only if version, hash and form are what they must be.
-    if not _holds_values(parts) or _spelled(parts[2], arguments) != token:
+    if not _holds(parts, kinds) or _spelled(parts[2], arguments) != token:
         raise PageTokenInvalid
     values: list[PageValue] = parts[2]
     return values
@@ -56,11 +60,10 @@ def _spelled(values: Sequence[PageValue], arguments: Sequence[object]) -> str:
     return urlsafe_b64encode(body).decode().rstrip("=")
 
 
-def _holds_values(parts: Any) -> bool:
+def _holds(parts: Any, kinds: Sequence[type[PageValue]]) -> bool:
     if not isinstance(parts, list) or len(parts) != 3 or not isinstance(parts[2], list):
         return False
-    values = parts[2]
-    return len(values) <= MOST_VALUES and all(type(value) in (str, int) for value in values)
+    return [type(value) for value in parts[2]] == list(kinds)
 
 
 def _hash(arguments: Sequence[object]) -> bytes:

@@ -152,7 +152,7 @@ class WorkerService(worker_service_pb2_grpc.WorkerServiceServicer):
             if not request.queue or request.queue in session.queues
         ]
         if request.page_token:
-            created, last = decode_page_token(request.page_token, arguments)
+            created, last = decode_page_token(request.page_token, arguments, int, str)
             sessions = [s for s in sessions if (-s.create_ms, s.session_id) > (created, last)]
         size = validate.page_size(request.page_size, 50, 1000)
         now_ms = await workers.now_ms()

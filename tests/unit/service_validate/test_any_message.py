@@ -38,7 +38,7 @@ def test_every_message_is_taken_or_refused(method: str, data: st.DataObject):
             assert len(answer.violations) > 0
             assert text_bytes(answer) <= REQUEST_BYTES
         case list():
-            assert len(answer) == len(request.items)  # type: ignore[attr-defined]
+            assert len(answer) == len(request.items)
             assert all(text_bytes(error) <= ITEM_BYTES for error in answer if error is not None)
         case _:
             assert answer is None
