@@ -73,8 +73,16 @@ class Screen:
 
     def print(self, thing: Any) -> None:
         """A Rich renderable whose texts went through `styled`."""
-        if not self.as_json:
+        if self.as_json:
+            return
+        if self.console.is_terminal:
             self.console.print(thing)
+            return
+        with self.console.capture() as captured:
+            self.console.print(thing)
+        # A table fills its last column with blanks, which only hinder whoever reads a pipe.
+        lines = [line.rstrip() for line in captured.get().splitlines()]
+        self.console.file.write("\n".join(lines) + "\n")
 
     def note(self, text: str) -> None:
         """A remark on standard error, so that standard output stays what was asked for."""
