@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
+import psutil
+
 from penstock.options import ClientOptions
 from penstock_worker.options import WorkerOptions
 from penstock_worker.run import WorkerProcess
@@ -42,3 +44,11 @@ async def eventually(condition: Callable[[], object]) -> None:
     """Waits until something outside of the test's loop holds; the test's own timeout bounds it."""
     while not condition():  # noqa: ASYNC110 - processes and files send no events
         await asyncio.sleep(0.01)
+
+
+def is_alive(pid: int) -> bool:
+    """Answers whether a process runs; one that only waits to be collected does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

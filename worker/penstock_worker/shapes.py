@@ -6,6 +6,7 @@ A converter is built once for each handler. What a hint asks for and the value i
 
 from __future__ import annotations
 
+import collections.abc
 import dataclasses
 import datetime
 import enum
@@ -25,6 +26,16 @@ _PARSED: Final[dict[Any, Convert]] = {
 }
 
 
+_COLLECTIONS: Final[dict[Any, Any]] = {
+    list: list,
+    tuple: tuple,
+    set: set,
+    frozenset: frozenset,
+    collections.abc.Sequence: list,
+    collections.abc.Iterable: list,
+    collections.abc.Collection: list,
+    collections.abc.Set: frozenset,
+}
 _DATACLASSES: Final[dict[Any, Convert]] = {}
 
 
@@ -122,7 +133,9 @@ def _generic(hint: Any, origin: Any) -> Convert:
         return _mapping(shape(arguments[1]))
     if origin is tuple and arguments[-1] is not Ellipsis:
         return _fixed([shape(argument) for argument in arguments])
-    kind = origin if origin in (list, tuple, set, frozenset) else list
+    kind = _COLLECTIONS.get(origin)
+    if kind is None:
+        raise ValueError(f"a payload cannot be decoded into {hint!r}")
     return _collection(kind, shape(arguments[0]))
 
 

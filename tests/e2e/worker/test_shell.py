@@ -6,13 +6,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from penstock_worker.builtin import worker
 from penstock_worker.testing import HandlerOutcome, run_handler
 from support.fake_worker_service import FakeWorkerService
-from support.running_worker import eventually, running_worker
+from support.running_worker import eventually, is_alive, running_worker
 
 
 async def shell(payload: dict[str, Any], **options: Any) -> HandlerOutcome:
@@ -73,7 +72,7 @@ async def test_cancel_ends_the_whole_group(tmp_path: Path) -> None:
         {"command": f"sleep 61 & echo $! $$ > {pids}; wait"}, cancel_after=timedelta(seconds=0.5)
     )
     numbers = [int(pid) for pid in pids.read_text().split()]
-    await eventually(lambda: not any(map(psutil.pid_exists, numbers)))
+    await eventually(lambda: not any(map(is_alive, numbers)))
 
     assert outcome.outcome == "CANCELLED"
     assert len(numbers) == 2
@@ -82,7 +81,7 @@ async def test_cancel_ends_the_whole_group(tmp_path: Path) -> None:
 async def test_what_a_command_leaves_behind_ends_with_it(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     outcome = await shell({"command": f"sleep 62 & echo $! > {pid}"})
-    await eventually(lambda: not psutil.pid_exists(int(pid.read_text())))
+    await eventually(lambda: not is_alive(int(pid.read_text())))
 
     assert outcome.outcome == "SUCCEEDED"
 

@@ -17,7 +17,7 @@ import pytest
 
 from penstock.v1 import execution_pb2, worker_pb2
 from support.fake_worker_service import FakeWorkerService
-from support.running_worker import eventually, running_worker
+from support.running_worker import eventually, is_alive, running_worker
 
 
 @asynccontextmanager
@@ -44,13 +44,6 @@ async def worker_program(
 
 def runner_pids(pid: int) -> list[int]:
     return [child.pid for child in psutil.Process(pid).children(recursive=True)]
-
-
-def are_gone(pids: list[int]) -> bool:
-    return not any(
-        psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-        for pid in pids
-    )
 
 
 async def test_sigterm_lets_handlers_finish_and_leases_nothing_more(
@@ -110,7 +103,7 @@ async def test_death_of_the_supervisor_ends_every_process_that_it_started(
         pids = runner_pids(process.pid)
 
         process.kill()
-        await eventually(lambda: are_gone(pids))
+        await eventually(lambda: not any(map(is_alive, pids)))
 
     assert len(pids) >= 3  # two runners and what the handler started
 

@@ -7,21 +7,16 @@ import os
 from datetime import timedelta
 from pathlib import Path
 
-import psutil
 import pytest
 
 from support.fake_worker_service import FakeTask, FakeWorkerService
-from support.running_worker import eventually, running_worker
+from support.running_worker import eventually, is_alive, running_worker
 
 
 async def text_of(path: Path) -> str:
     """Waits until a handler has written the file."""
     await eventually(path.exists)
     return await asyncio.to_thread(path.read_text)
-
-
-def is_alive(pid: int) -> bool:
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
 async def gone(*pids: int) -> None:

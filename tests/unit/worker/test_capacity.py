@@ -1,0 +1,98 @@
+"""No more is asked for than free slots can start."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock_worker.capacity import NOTHING, Ask, Capacity
+from penstock_worker.registry import HandlerInfo
+
+SHARED, ISOLATED = HandlerInfo("s"), HandlerInfo("i", isolated=True)
+
+
+def capacity(slots: int, isolated: int, *handlers: HandlerInfo) -> Capacity:
+    made = Capacity(slots, isolated)
+    made.serve(handlers)
+    return made
+
+
+def test_poll_asks_for_every_free_slot() -> None:
+    made = capacity(10, 2, SHARED)
+    made.started(isolated=False)
+
+    assert made.poll_ask() == Ask(9, ("s",), isolated=False)
+
+
+def test_full_worker_asks_for_nothing_and_still_names_its_types() -> None:
+    made = capacity(1, 1, SHARED, ISOLATED)
+    made.started(isolated=False)
+
+    assert made.poll_ask() is NOTHING
+    assert made.types == ("s", "i")
+
+
+def test_isolated_types_are_asked_for_only_while_a_process_is_free_for_them() -> None:
+    made = capacity(10, 2, SHARED, ISOLATED)
+    first = made.poll_ask()
+    made.started(isolated=True)
+    made.started(isolated=True)
+
+    assert first == Ask(2, ("s", "i"), isolated=True)
+    assert made.poll_ask() == Ask(8, ("s",), isolated=False)
+
+
+def test_shared_asks_leave_room_for_isolated_ones() -> None:
+    made = capacity(10, 2, SHARED, ISOLATED)
+
+    made.take(made.report_ask())
+
+    assert made.asked == 8
+    assert made.poll_ask() == Ask(2, ("s", "i"), isolated=True)
+
+
+def test_draining_worker_and_one_without_a_runner_ask_for_nothing() -> None:
+    made = capacity(10, 2, SHARED)
+
+    made.shared_ready = False
+    assert made.poll_ask() is NOTHING
+    made.shared_ready, made.open = True, False
+    assert made.poll_ask() is NOTHING
+
+
+def test_open_poll_is_superseded_when_it_asks_for_much_less() -> None:
+    made = capacity(10, 2, SHARED)
+    made.take(Ask(3, ("s",), isolated=False))
+
+    assert made.is_worth_superseding(Ask(3, ("s",), isolated=False))
+    assert made.is_worth_superseding(NOTHING)
+    assert not made.is_worth_superseding(Ask(5, ("s",), isolated=False))
+
+
+@given(
+    st.integers(1, 20),
+    st.integers(1, 20),
+    st.lists(st.tuples(st.sampled_from("pra"), st.integers(0, 20)), max_size=60),
+)
+def test_asks_and_runs_never_exceed_the_slots(
+    slots: int, isolated_slots: int, steps: list[tuple[str, int]]
+) -> None:
+    made = capacity(slots, isolated_slots, SHARED, ISOLATED)
+    calls: list[Ask] = []
+    running: list[bool] = []
+    for step, number in steps:
+        if step in "pr":  # a poll or a report asks
+            ask = made.poll_ask() if step == "p" else made.report_ask()
+            made.take(ask)
+            calls.append(ask)
+        elif calls and number % 2:  # an answer brings all that was asked for, the worst of it
+            ask = calls.pop(number % len(calls))
+            made.give_back(ask)
+            for _ in range(ask.count):
+                made.started(isolated=ask.isolated)
+                running.append(ask.isolated)
+        elif running:  # an execution ends
+            made.ended(isolated=running.pop(number % len(running)))
+
+        assert len(running) + sum(call.count for call in calls) <= slots
+        assert made.isolated_running + made.isolated_asked <= isolated_slots
