@@ -28,7 +28,7 @@ FAULTS: Final = {
 }
 
 GENERATED: Final = settings(
-    max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 

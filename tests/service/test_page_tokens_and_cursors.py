@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64encode
 from typing import Any
 
 import grpc
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from penstock_server.service.tokens import encode_page_token
 from support.scene import (
@@ -99,3 +102,32 @@ def test_the_cursor_of_a_watch_is_no_cursor_of_a_log(scene: Scene):
     request = scene.about("TailLogs", "running", cursor=first.cursor)
 
     assert scene.wire.refusal("TailLogs", request).reason == "CURSOR_INVALID"
+
+
+def damaged(text: str) -> st.SearchStrategy[str]:
+    """The text with some of its bytes changed, cut or repeated."""
+    places = st.integers(0, len(text))
+    parts = st.tuples(places, places, st.text("AZaz09-_=", max_size=4))
+    return parts.map(lambda drawn: text[: drawn[0]] + drawn[2] + text[drawn[1] :])
+
+
+@pytest.mark.parametrize("method", ["WatchTasks", "TailLogs"])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_damaged_cursor_is_answered_in_a_typed_way(
+    scene: Scene, method: str, data: st.DataObject
+):
+    request = in_scene(request_type(method)(), scene)
+    if method == "TailLogs":
+        request.task_id = scene.tasks["running"]
+    first: Any = next(scene.wire.stream(method, request))
+    request.cursor = data.draw(damaged(first.cursor) | st.binary(max_size=60).map(spelled))
+
+    outcome = scene.wire.outcome(method, request)
+
+    if isinstance(outcome, Refusal) and outcome.code is not grpc.StatusCode.OK:
+        assert outcome.reason in ("CURSOR_INVALID", "CURSOR_EXPIRED"), outcome
+
+
+def spelled(data: bytes) -> str:
+    return urlsafe_b64encode(data).decode()

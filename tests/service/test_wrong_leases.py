@@ -19,9 +19,14 @@ from support.validators import request_type
 
 
 def with_random_bits_changed(token: str) -> str:
-    data = bytearray(urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+    data = bytearray(urlsafe_b64decode(token))
     data[-1] ^= 1
-    return urlsafe_b64encode(data).decode().rstrip("=" if "=" not in token else "")
+    return urlsafe_b64encode(data).decode()
+
+
+def with_another_task(token: str, task_id: str) -> str:
+    data = urlsafe_b64decode(token)
+    return urlsafe_b64encode(data[:1] + task_id.encode() + data[27:]).decode()
 
 
 REPORTS: dict[str, Any] = {
@@ -61,6 +66,17 @@ def test_a_guessed_lease_is_lost(scene: Scene, report: str):
 
     assert reason_of(result) == "LEASE_LOST"
     assert scene.state_of("running") == "RUNNING"
+
+
+@pytest.mark.parametrize("report", REPORTS)
+@pytest.mark.parametrize("state", ["ready", "scheduled", "succeeded", "leased-again"])
+def test_the_lease_of_one_task_is_no_lease_of_another(scene: Scene, report: str, state: str):
+    forged = with_another_task(scene.tokens["running"], scene.tasks[state])
+
+    with nothing_changes(scene):
+        result = scene.result_of(forged, **REPORTS[report])
+
+    assert reason_of(result) == "LEASE_LOST"
 
 
 @pytest.mark.parametrize("report", REPORTS)
