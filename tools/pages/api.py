@@ -70,5 +70,5 @@ comments. A field that is not set has the default that its line names. Times are
 spans are durations.
 Which refusals mean what stands in [Errors](errors.md).
 
-The server also answers `grpc.health.v1.Health`, server reflection (v1) and channelz.
+The server also answers `grpc.health.v1.Health`, server reflection (v1alpha) and channelz (v1).
 """
