@@ -11,6 +11,8 @@ local function delete(namespace, id)
     local record = key_idempotency(namespace, task.q, task.ik)
     if string.sub(call('GET', record) or '', 1, 26) == id then call('DEL', record) end
   end
+  local key = own_key(task)
+  if key then call('UNLINK', key) end
   call('UNLINK', key_spec(namespace, id), key_task(namespace, id), key_executions(namespace, id),
     key_progress(namespace, id), key_logs(namespace, id))
   call('ZREM', key_ended(), namespace .. ':' .. id)

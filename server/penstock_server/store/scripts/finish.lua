@@ -13,13 +13,11 @@ if task.s == 4 then
   keep_execution(task, 4, '', 'an operator ended the task')
 else
   unwait(namespace, task.q, task.y, task.g, id)
-  task.x = task.x + 1
-  call('HSET', key_task(namespace, id), 'x', task.x)
-  task.b, task.w, task.f = now, '', task.f or 0
 end
-local kept = key_executions(namespace, id)
-call('RPUSH', kept, cmsgpack.pack({task.x, state == 5 and 1 or 2, now, now, '', task.a + 1, task.f, input[4],
-  'ended by an operator'}))
+-- The operator's word is an execution of its own, which nobody leased.
+task.x, task.b, task.w, task.f = task.x + 1, now, '', task.f or 0
+call('HSET', key_task(namespace, id), 'x', task.x)
+keep_execution(task, state == 5 and 1 or 2, input[4], 'ended by an operator')
 task.o = 0
 end_task(task, state, state == 5 and 5 or 7, {})
 write_all()

@@ -6,10 +6,12 @@
 --   Beyond the bounds of one execution a single line says that lines were cut, and the rest is dropped.
 local function append(namespace, id, item)
   local key = key_task(namespace, id)
-  local fields = call('HMGET', key, 't', 'f', 'x', 'll', 'lb', 'wt')
+  local fields = call('HMGET', key, 't', 'f', 'x', 'll', 'lb', 'wt', 's')
   if fields[1] ~= item[4] or tonumber(fields[2]) ~= item[3] then return {'lease_lost', 0} end
   local execution, last, bytes = fields[3], tonumber(fields[4]) or 0, tonumber(fields[5]) or 0
   local logs, before = key_logs(namespace, id), last
+  -- Of a task that ended long ago only a stub is left: its log is gone, and must not begin anew.
+  if fields[7] ~= '4' and call('EXISTS', key_spec(namespace, id)) == 0 then return {'ok', last} end
   for _, line in ipairs(item[5]) do
     if line[1] > last then
       local cut = last >= LIMITS.log_lines or bytes >= LIMITS.log_bytes

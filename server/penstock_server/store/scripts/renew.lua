@@ -13,7 +13,11 @@ end
 
 local function renew(task, progress)
   if progress ~= '' then note_progress(task, progress) end
-  if task.ac ~= task.x then call('HSET', key_task(task.namespace, task.id), 'ac', task.x) end
+  if task.ac ~= task.x then
+    -- The handler starts now: its silence is counted from here.
+    task.hs = now
+    call('HSET', key_task(task.namespace, task.id), 'ac', task.x, 'hs', now)
+  end
   local term = task.L or LIMITS.lease_term_ms
   set_lease_timer(task, lease_timer(task, term))
   return {'ok', term, task.cq and 1 or 0}

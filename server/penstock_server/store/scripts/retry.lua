@@ -23,7 +23,8 @@ local function take_out()
   call('ZREM', key_ended(), namespace .. ':' .. id)
   call('ZREM', key_dead(namespace, task.q), id)
   call('HDEL', key_task(namespace, id), 'e', 'z', 'cr', 't')
-  if task.ik then call('PERSIST', key_idempotency(namespace, task.q, task.ik)) end
+  local key = own_key(task)
+  if key then call('PERSIST', key) end
   count_backlog(namespace, 1, task.n)
   return true
 end

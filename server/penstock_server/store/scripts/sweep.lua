@@ -5,9 +5,17 @@
 --   safe to repeat: yes
 local limit, swept = input[1], 0
 
+-- It was cancelled and retried since the purge, and waits anew.
+local function waits_anew(task)
+  local q = queue_of(task.namespace, task.q)
+  if not q then return false end
+  return call('ZSCORE', key_ready(task.namespace, task.q, q.epoch, task.y, task.g), task.id)
+    or call('ZSCORE', key_due(task.namespace, task.q, q.epoch), task.id)
+end
+
 local function sweep(namespace, id)
   local task = read_task(namespace, id)
-  if task and (task.s == 2 or task.s == 3) then
+  if task and (task.s == 2 or task.s == 3) and not waits_anew(task) then
     swept = swept + 1
     end_task(task, 7, 10, {reason = 3})
   end

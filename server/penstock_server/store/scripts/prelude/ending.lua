@@ -29,6 +29,11 @@ local function keep_execution(task, outcome, report, note)
     {task.x, outcome, task.b, now, task.w, task.a + 1, task.f, report, note or ''}))
   if kept > LIMITS.executions_kept then call('LPOP', key) end
   task.o = outcome
+  -- Only releases in a row count.
+  if outcome ~= 7 and task.r > 0 then
+    task.r = 0
+    call('HSET', key_task(task.namespace, task.id), 'r', 0)
+  end
 end
 
 local function count_backlog(namespace, tasks, bytes)
@@ -66,12 +71,17 @@ local function write_let_go()
   end
 end
 
+-- Where the task's idempotency key is kept; nil if it has none, or if a later task has it by now.
+local function own_key(task)
+  local key = task.ik and key_idempotency(task.namespace, task.q, task.ik)
+  local value = key and call('GET', key)
+  return value and string.sub(value, 1, 26) == task.id and key or nil
+end
+
 -- An idempotency key is remembered at least as long as its task lives, then until its window is over.
 local function release_key(task)
-  if not task.ik then return end
-  local key = key_idempotency(task.namespace, task.q, task.ik)
-  local value = call('GET', key)
-  if value and string.sub(value, 1, 26) == task.id then call('PEXPIREAT', key, digits(math.max(task.iw, now + 1))) end
+  local key = own_key(task)
+  if key then call('PEXPIREAT', key, digits(math.max(task.iw, now + 1))) end
 end
 
 -- Ends the task. The caller has taken it out of the sets it was in.

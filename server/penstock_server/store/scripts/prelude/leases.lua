@@ -50,7 +50,6 @@ local function judge(task, failure)
   local outcome = failure.outcome
   local event = {execution = task.x, outcome = outcome, session = task.w, extra = failure.summary}
   keep_execution(task, outcome, failure.report, failure.note)
-  task.r = 0
   if task.cancelled or outcome == 4 then
     event.reason = 1
     return end_task(task, 7, 10, event)
@@ -79,6 +78,7 @@ local function give_back(task, reason, report, note)
   task.r = task.r + 1
   if task.r > LIMITS.releases_in_a_row then
     event.extra = 'released ' .. LIMITS.releases_in_a_row .. ' times in a row'
+    call('HSET', key_task(task.namespace, task.id), 'r', task.r)
     return end_task(task, 6, 7, event)
   end
   local steps = (reason == 1 or reason == 2) and task.r - 3 or task.r
