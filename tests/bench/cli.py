@@ -17,7 +17,7 @@ from bench.figures import Figure, summarise
 from bench.processes import ProcessEnded
 from bench.profile import Profiler, ProfilerMissing
 from bench.report import Report, Result, number
-from bench.scenario import QUICK, Amount, NoProbe, Probe, Scenario
+from bench.scenario import QUICK, Amount, NoProbe, Probe, Scenario, TooFew
 from bench.scenarios import all_scenarios
 
 RESULTS: Final = Path(__file__).with_name("results")
@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     console = Console()
     try:
         report = measure(chosen, options, disquiet, console)
-    except (ProcessEnded, ProfilerMissing, TimeoutError) as error:
+    except (ProcessEnded, ProfilerMissing, TimeoutError, TooFew) as error:
         print(f"penstock bench: {error}", file=sys.stderr)
         return 1
     report.show(console)

@@ -35,6 +35,10 @@ class Amount:
 QUICK: Final = Amount(tasks=QUICK_TASKS, seconds=5.0, calls=200, backlogs=(1_000, 20_000))
 
 
+class TooFew(Exception):
+    """There was not enough to measure."""
+
+
 class Probe(Protocol):
     """Looks at a site while it is measured, e.g. with a profiler."""
 

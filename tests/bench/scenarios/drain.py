@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from bench.figures import Figure
-from bench.scenario import Amount, Probe, Scenario, measured
+from bench.scenario import Amount, Probe, Scenario, TooFew, measured
 from bench.site import EXECUTORS, Executor, Site, site
 from bench.store import Countdown
 
@@ -28,7 +28,10 @@ def run(executor: Executor, amount: Amount, probe: Probe) -> Sequence[Figure]:
 
 def _first_end(place: Site, tasks: int) -> tuple[float, int]:
     samples = Countdown(place.store).samples()
-    return next((now, left) for now, left in samples if left < tasks)
+    now, left = next((now, left) for now, left in samples if left < tasks)
+    if left == 0:
+        raise TooFew(f"{tasks} tasks ended before they could be timed: give more with --tasks")
+    return now, left
 
 
 def _last_end(place: Site) -> float:

@@ -1,0 +1,153 @@
+"""The harness itself: what it measures is real, what it writes can be read, what it starts ends."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import partial
+
+import pytest
+from bench import cli, cpu, machine, profile, scenario
+from bench.figures import Figure, percentiles, summarise
+from bench.processes import Process, ProcessEnded, environment, python
+from bench.report import Report, Result
+from bench.scenario import NoProbe, Scenario
+from bench.scenarios import all_scenarios, drain, flow
+from bench.scripts import ScriptTimes
+
+TINY = replace(scenario.QUICK, tasks=3_000, seconds=5.0, calls=20, backlogs=(200,))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("run", [partial(flow.run, "default"), partial(drain.run, "inline")])
+def test_a_run_gives_a_rate_and_the_cpu_of_every_part(run):
+    figures = {figure.name: figure for figure in run(TINY, NoProbe())}
+
+    assert figures["rate"].value > 0
+    assert figures["rate"].unit == "tasks/s"
+    assert {"cpu store", "cpu server", "cpu supervisor", "cpu producer"} <= set(figures)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_a_measurement_writes_what_it_found_and_leaves_nothing_behind(tmp_path, capsys):
+    written = tmp_path / "results.json"
+    arguments = ["--scenario", "memory", "--tasks", "200", "--runs", "2", "--json", str(written)]
+
+    status = cli.main(arguments)
+
+    assert status == 0
+    report = json.loads(written.read_text())
+    assert report["machine"]["cores"] >= 1
+    assert report["versions"]["store"]
+    assert len(report["load_before"]) == 3
+    (result,) = report["results"]
+    (figure,) = result["figures"]
+    assert figure["unit"] == "bytes/task"
+    assert len(figure["values"]) == 2
+    assert figure["min"] <= figure["median"] <= figure["max"]
+    assert "memory" in capsys.readouterr().out
+
+
+def test_every_scenario_has_a_title_of_its_own():
+    titles = [found.title for found in all_scenarios()]
+
+    assert len(titles) == len(set(titles))
+    assert {"flow default", "drain inline", "memory", "lease_cost"} <= set(titles)
+
+
+def test_scenarios_are_chosen_by_name_by_title_and_by_pattern():
+    assert [s.variant for s in cli.choose(["flow"])] == ["default", "inline", "isolated"]
+    assert [s.title for s in cli.choose(["drain inline"])] == ["drain inline"]
+    assert {s.variant for s in cli.choose(["* inline"])} == {"inline"}
+    assert cli.choose(["nothing"]) == []
+
+
+def test_an_unknown_scenario_is_refused_with_the_way_to_the_names(capsys):
+    status = cli.main(["--scenario", "nothing"])
+
+    assert status == 2
+    assert "--list" in capsys.readouterr().err
+
+
+def test_quick_results_are_not_kept_as_those_of_a_version(capsys):
+    status = cli.main(["--quick", "--save"])
+
+    assert status == 2
+    assert "--save" in capsys.readouterr().err
+
+
+def test_figures_of_several_runs_come_to_median_and_spread():
+    runs = [[Figure("rate", value, "tasks/s")] for value in (3.0, 1.0, 2.0)]
+
+    (summary,) = summarise(runs)
+
+    assert summary.as_json() == {
+        "name": "rate",
+        "unit": "tasks/s",
+        "values": [3.0, 1.0, 2.0],
+        "median": 2.0,
+        "min": 1.0,
+        "max": 3.0,
+    }
+
+
+def test_percentiles_are_in_milliseconds():
+    p50, p99 = percentiles([0.001] * 99 + [1.0])
+
+    assert p50.value == pytest.approx(1.0)
+    assert p99.value > p50.value
+
+
+def test_cpu_of_numbered_parts_is_added_up():
+    before = {"server": 1.0, "runner 1": 1.0}
+    after = {"server": 3.0, "runner 1": 2.0, "runner 2": 4.0}
+
+    assert cpu.spent(before, after) == {"server": 2.0, "runner": 5.0}
+
+
+def test_a_report_names_machine_versions_and_why_it_is_not_comparable():
+    measured = Scenario(name="flow", variant="x", executor="who", run=lambda *_: [])
+    report = Report(TINY, 1, ["the machine is busy"])
+    report.results.append(Result(measured, summarise([[Figure("rate", 1.0, "tasks/s")]])))
+
+    told = json.loads(json.dumps(report.as_json()))
+
+    assert told["disquiet"] == ["the machine is busy"]
+    assert told["versions"]["python"]
+    assert told["results"][0]["executor"] == "who"
+
+
+def test_a_process_that_ends_too_soon_says_what_it_wrote(tmp_path):
+    process = Process("bad", python("penstock_server", "--no-such-flag"), tmp_path, piped=False)
+
+    with pytest.raises(ProcessEnded, match="no-such-flag"):
+        process.wait_until(lambda: False)
+
+    process.end()
+    assert process.pid not in {left.pid for left in machine.leftovers()}
+
+
+def test_measured_processes_see_no_setting_of_the_person_at_the_keyboard():
+    found = environment({"PENSTOCK_ADDRESS": "example.org", "HOME": "/home/a"})
+
+    assert "PENSTOCK_ADDRESS" not in found
+    assert found["HOME"] == "/home/a"
+
+
+def test_the_busiest_functions_are_told_by_own_time_and_with_callees():
+    text = profile.tops(["main;serve;parse 3", "main;serve 1"])
+
+    own, whole = text.split("with what it called")
+    assert "75.0%  parse" in own
+    assert "100.0%  main" in whole
+
+
+def test_the_time_of_the_store_is_told_per_task():
+    statistics = {"cmdstat_hset": {"calls": 20, "usec": 40, "usec_per_call": 2.0}}
+
+    text = profile.store_text(statistics, [ScriptTimes("submit", 2, 100)], 10)
+
+    assert "10.00" in text  # 100 µs of the script over 10 tasks
+    assert "hset" in text
