@@ -123,8 +123,10 @@ export NO_MKDOCS_2_WARNING := 1
 
 .PHONY: check-docs
 check-docs: $(READY) ## the documentation site builds without a warning
+	@# Not --quiet: a warning that is not shown is not counted either, and --strict passes it.
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
-	  $(BIN)/mkdocs build --quiet --strict --site-dir "$$folder"
+	  { $(BIN)/mkdocs build --strict --site-dir "$$folder/site" >"$$folder/log" 2>&1 || \
+	    { cat "$$folder/log"; exit 1; }; }
 
 # ---- write ----------------------------------------------------------------------------------
 

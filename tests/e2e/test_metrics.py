@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from penstock import Client, RetryPolicy
 from penstock.testing import Server
+from support.tools import ROOT
 from support.worker_process import WorkerProcess, worker_process
 
 HANDLERS = "support.worker_handlers:worker"
@@ -139,3 +141,21 @@ async def test_the_page_of_the_worker_counts_what_it_ran(client, worker):
     assert page.value("penstock_worker_slots") == 7
     assert page.value("penstock_worker_leases_lost_total") == 0
     assert page.value("penstock_worker_runner_deaths_total") == 0
+
+
+async def test_every_documented_metric_is_on_its_page(client, server_page, worker):
+    await run_some(client)
+    page = (ROOT / "docs/reference/metrics.md").read_text(encoding="utf-8")
+    _, server_part, worker_part = re.split(r"^## (?:Server|Worker)$", page, flags=re.M)
+
+    await scrape_until(server_page, lambda page: page.value("penstock_store_up") == 1)
+
+    for text, address in ((server_part, server_page), (worker_part, worker.metrics)):
+        documented = set(re.findall(r"^\| `(\w+)` \| (?:counter|gauge|histogram)", text, re.M))
+        shown = scrape(address).kinds
+        assert documented
+        assert {name.removesuffix("_total") for name in documented} <= set(shown)
+        ours = {name for name in shown if name.startswith(("penstock_", "rpc_"))}
+        # When each series began: the library shows it beside every counter.
+        ours = {name for name in ours if not name.endswith("_created")}
+        assert ours <= {name.removesuffix("_total") for name in documented}

@@ -172,6 +172,19 @@ async def test_the_process_span_links_to_the_call_that_received_the_task(
     assert received.attributes["messaging.batch.message_count"] == 1
 
 
+@pytest.mark.parametrize("kind", ["traced.where", "traced.where.thread", "traced.where.isolated"])
+async def test_spans_of_a_handler_are_children_of_its_execution(
+    client, producer, receiver, workers, kind
+):
+    tracer = producer.tracer(ALWAYS_ON)
+    async with workers.start():
+        with tracer.start_as_current_span("checkout") as checkout:
+            parent_of_theirs = await client.run(kind)
+        whole = receiver.wait_for(has(process=1), trace_id_of(checkout))
+
+    assert whole.one("process default").span_id == parent_of_theirs
+
+
 async def test_a_retry_shows_the_failed_lease_the_wait_and_the_second_execution(
     client, producer, receiver, workers
 ):

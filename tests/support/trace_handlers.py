@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from opentelemetry import trace
+
 from penstock_worker import Context, Worker
 
 worker = Worker("traced")
@@ -12,6 +14,26 @@ worker = Worker("traced")
 @worker.task("traced.double")
 async def double(number: int) -> int:
     return 2 * number
+
+
+@worker.task("traced.where")
+async def where() -> str:
+    return span_id()
+
+
+@worker.task("traced.where.thread")
+def where_in_thread() -> str:
+    return span_id()
+
+
+@worker.task("traced.where.isolated", isolated=True)
+def where_isolated() -> str:
+    return span_id()
+
+
+def span_id() -> str:
+    """The span that a span made here would be a child of."""
+    return f"{trace.get_current_span().get_span_context().span_id:016x}"
 
 
 @worker.task("traced.fail_once")

@@ -72,5 +72,12 @@ def test_every_wished_for_feature_has_its_row():
     assert re.findall(r"^\| (M\d+) \|", text, re.M) == ROWS
 
 
+def test_every_page_that_the_readme_leads_to_exists():
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / "README.md").read_text(encoding="utf-8"))
+
+    assert links
+    assert not [link for link in links if not (ROOT / link).exists()]
+
+
 def test_the_readme_is_short():
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
