@@ -78,6 +78,13 @@ async def progress(steps: int, context: Context) -> None:
         await asyncio.sleep(0)
 
 
+@worker.task("work")
+async def work(seconds: float, context: Context) -> str:
+    context.progress(0.5)
+    await asyncio.sleep(seconds)
+    return "worked"
+
+
 @worker.task("talk")
 async def talk(context: Context) -> None:
     print("to stdout")
@@ -174,12 +181,14 @@ async def die(status: int) -> None:
 @worker.task("die.thread")
 def die_in_thread() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(30)  # another thread may be the one that takes the signal
 
 
 @worker.task("die.isolated", isolated=True)
 def die_isolated() -> None:
     print("last words")
     os.kill(os.getpid(), signal.SIGSEGV)
+    time.sleep(30)
 
 
 # ---- hard to stop ----

@@ -51,6 +51,7 @@ class Context:
         "_sink",
         "_waiters",
         "execution_id",
+        "has_begun",
         "line_state",
     )
 
@@ -66,6 +67,8 @@ class Context:
         # Made when somebody waits: most executions end in microseconds and nobody does.
         self._lock: threading.Event | None = None
         self._waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] | None = None
+        self.has_begun = False
+        """True once its coroutine has taken its first step; for the runtime."""
         self.line_state: LineState | None = None
         """State of the execution's log once it has one; for the runtime."""
 

@@ -250,7 +250,8 @@ class Reporter:
             held.set_term(seconds or held.term, since)
         if result.cancel_requested and held.stop is None:
             self._owner.on_cancel_requested(held)
-        if held.item is not None or held.lines:
+        waits_for_accept = what == ACCEPT and held.progress is not None
+        if held.item is not None or held.lines or waits_for_accept:
             self.touch(held)
 
     def _on_refusal(self, entry: Sent, error: error_pb2.ItemError) -> None:
@@ -316,7 +317,7 @@ def fill(item: pb.ReportItem, held: Held) -> Sent:
         item.MergeFromString(held.item)
         return Sent(held, END, lines, None)
     progress = held.progress
-    if progress is not None:
+    if progress is not None and (held.accepted or held.item is not None):
         item.heartbeat.progress.MergeFromString(progress)
         held.progress_time = time.monotonic()
         return Sent(held, BEAT, lines, progress)

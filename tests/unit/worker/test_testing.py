@@ -70,3 +70,10 @@ async def test_unknown_type_is_a_failure() -> None:
 
     assert outcome.failure is not None
     assert outcome.failure.kind == "penstock_worker.NoHandler"
+
+
+async def test_cancel_before_the_first_step_still_ends_the_execution() -> None:
+    for task_type in ("double", "facts"):
+        outcome = await run_handler(worker, task_type, 1, cancel_after=timedelta(0))
+
+        assert outcome.outcome in ("CANCELLED", "SUCCEEDED")

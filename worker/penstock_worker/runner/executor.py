@@ -120,7 +120,9 @@ class Executor:
             return
         context.cancel(reason)
         task = self._tasks.get(execution_id)
-        if task is not None:
+        # One that has not begun sees it when it does. Cancelled before its first step it would
+        # never run at all, and nobody would say that it has ended.
+        if task is not None and context.has_begun:
             task.cancel()
 
     async def cancel_all(self, reason: str) -> None:
@@ -143,7 +145,10 @@ class Executor:
             trace.enter(context.spec, traceparent)
         result, error = None, None
         started = self._begin()
+        context.has_begun = True
         try:
+            if context.cancelled:
+                raise ExecutionCancelled
             result = await handler.function(**_arguments(handler, context))
         except GeneratorExit:  # the loop is gone; nobody could be told
             raise
@@ -163,6 +168,8 @@ class Executor:
         result, error = None, None
         started = self._begin()
         try:
+            if context.cancelled:
+                raise ExecutionCancelled
             result = handler.function(**_arguments(handler, context))
         except BaseException as raised:
             error = raised
