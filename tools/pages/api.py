@@ -13,12 +13,18 @@ def page(contract: Contract) -> str:
     methods = [method for service in contract.services.values() for method in service.methods]
     told = {name for method in methods for name in (method.request, method.response)}
     parts = [_HEAD]
-    parts += [_service(contract, service) for service in contract.services.values()]
+    services = sorted(contract.services.values(), key=lambda one: _rank(one.name))
+    parts += [_service(contract, service) for service in services]
     parts.append("\n## Messages\n")
     parts += [_message(m, contract) for m in contract.messages.values() if m.name not in told]
     parts.append("\n## Enums\n")
     parts += [_enum(enum) for enum in contract.enums.values()]
     return "".join(parts)
+
+
+def _rank(service: str) -> int:
+    """Those that most people look for come first, new ones last."""
+    return _FIRST.index(service) if service in _FIRST else len(_FIRST)
 
 
 def _service(contract: Contract, service: Service) -> str:
@@ -60,6 +66,7 @@ def _enum(enum: Enum) -> str:
     return f"\n### {enum.name}\n\n{enum.comment}\n\n{body}"
 
 
+_FIRST: Final = ("TaskService", "WorkerService", "QueueService", "NamespaceService")
 _HEAD: Final = f"""\
 # API
 
