@@ -6,6 +6,7 @@ for a call that has gone away meanwhile is given back at once.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -128,24 +129,25 @@ class Dispatcher:
             self._again = True
             while self._again:
                 self._again = False
-                polls = self._take_polls()
-                if polls:
-                    await self._lease(polls)
+                waiting = deque(self.polls)
+                while waiting:
+                    polls = self._take_polls(waiting)
+                    if polls:
+                        await self._lease(polls)
         finally:
             self._running = False
             if self._again:
                 self.kick()
 
-    def _take_polls(self) -> list[Poll]:
+    def _take_polls(self, waiting: deque[Poll]) -> list[Poll]:
+        """As many of them as one store call can serve. In one look everybody has one turn."""
         polls: list[Poll] = []
         room = MOST_LEASES
-        for poll in self.polls:
+        while waiting and room > 0:
+            poll = waiting.popleft()
             if poll.busy:
                 poll.unlooked.append(self)
             elif not poll.answer.done():
-                if room <= 0:
-                    self._again = True
-                    break
                 polls.append(poll)
                 room -= poll.slots
         return polls
@@ -170,6 +172,10 @@ class Dispatcher:
                 self._deliver(poll, answer, now_ms)
         for poll in polls:
             poll.busy = False
+            if poll.told and not poll.answer.done():
+                # The call may have looked for directives just before this one came.
+                poll.told = False
+                self._again = True
             self._look_elsewhere(poll)
 
     def _look_elsewhere(self, poll: Poll) -> None:

@@ -66,7 +66,9 @@ class Reports:
     ) -> list[ReportAnswer]:
         """Answers in order. A lease that is over is answered `LEASE_LOST`, and nothing changes."""
         answers = [ReportAnswer() for _ in reports]
-        with_lines = [place for place, report in enumerate(reports) if report.lines]
+        with_lines = [
+            place for place, report in enumerate(reports) if report.lines or report.verb is Verb.LOG
+        ]
         if with_lines:
             # Before the ends: a task that has ended has all of its lines.
             await self._log(namespace, reports, with_lines, answers)

@@ -71,13 +71,44 @@ class Polls:
         """
         if self._draining:
             return Delivery(reconnect=True)
+        answer: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
         limited = offer._replace(slots=min(offer.slots, MOST_LEASES))
+        # By itself: what is leased for a call that has gone away meanwhile is given back at once.
+        self._background.spawn(self._lease_for(answer, namespace, queues, limited))
+        return await answer
+
+    async def _lease_for(
+        self,
+        answer: asyncio.Future[Delivery],
+        namespace: str,
+        queues: Sequence[str],
+        offer: PollOffer,
+    ) -> None:
+        try:
+            delivery = await self._lease_first(namespace, queues, offer)
+        except Exception as error:
+            if not answer.done():
+                answer.set_exception(error)
+            return
+        if not answer.done():
+            answer.set_result(delivery)
+        elif delivery.leases:
+            self.give_back(namespace, delivery.leases)
+
+    async def _lease_first(
+        self, namespace: str, queues: Sequence[str], offer: PollOffer
+    ) -> Delivery:
+        found = Delivery()
+        told: dict[str, Directive] = {}
         for queue in queues:
             # No server id: nobody will wait here, so nobody need be woken here.
-            now_ms, (answer,) = await self._store.leases.lease(namespace, queue, "", [limited])
+            found.now_ms, (answer,) = await self._store.leases.lease(namespace, queue, "", [offer])
+            told |= {directive.directive_id: directive for directive in answer.directives}
             if answer.leases:
-                return Delivery(answer.leases, queue, now_ms, answer.directives)
-        return Delivery()
+                found.leases, found.queue = answer.leases, queue
+                break
+        found.directives = list(told.values())
+        return found
 
     def give_back(self, namespace: str, leases: Sequence[LeaseRecord]) -> None:
         """Releases leases that nobody received."""
@@ -119,6 +150,9 @@ class Polls:
             dispatcher.kick()
         if not poll.slots:
             await self._look_for_directives(poll)
+        elif self._store.meta.partitions > 1:
+            # A lease call sees only what its own partition is to tell.
+            self._background.spawn(self._look_for_directives(poll))
         timer = asyncio.get_running_loop().call_later(wait.total_seconds(), self._expire, poll)
         try:
             return await poll.answer
@@ -178,7 +212,9 @@ class Polls:
 
     async def _look_for_directives(self, poll: Poll) -> None:
         directives = await self.directives(poll)
-        if directives and not poll.busy:
+        if directives and poll.busy:
+            poll.told = True
+        elif directives:
             poll.resolve(Delivery(directives=directives))
 
     async def directives(self, poll: Poll) -> list[Directive]:
@@ -193,8 +229,9 @@ class Polls:
         """
         for dispatcher in list(self._dispatchers.values()):
             dispatcher.kick()
+        everybody = self._store.meta.partitions > 1
         for poll in list(self._current.values()):
-            if not poll.slots and not poll.answer.done():
+            if (everybody or not poll.slots) and not poll.answer.done():
                 self._background.spawn(self._look_for_directives(poll))
 
     # ---- what is known of sessions ------------------------------------------------------------
@@ -230,5 +267,7 @@ class Polls:
         """Answers every poll with the wish to reconnect elsewhere, and every later one too."""
         self._draining = True
         for poll in list(self._current.values()):
-            if not poll.busy:
+            if poll.busy:
+                poll.expired = True  # answered with what it is about to lease; the next one is told
+            else:
                 poll.resolve(Delivery(reconnect=True))

@@ -74,17 +74,18 @@ class Watcher:
 
         Raises `CursorExpired`, `ShuttingDown`.
         """
-        try:
-            async with asyncio.timeout(seconds):
-                while True:
-                    # The signal is taken before looking, so that nothing can come in between.
-                    news = self._hub.news()
-                    events = [event for event in await self._take() if self._wanted(event)]
-                    if events:
-                        return events
-                    await news
-        except TimeoutError:
-            return []
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + seconds
+        while True:
+            # The signal is taken before looking, so that nothing can come in between. The look
+            # itself is never cut short: what was taken must be given.
+            news = self._hub.news()
+            events = [event for event in await self._take() if self._wanted(event)]
+            if events:
+                return events
+            done, _ = await asyncio.wait([news], timeout=max(0.0, give_up - loop.time()))
+            if not done:
+                return []
 
     async def _take(self) -> list[EventRecord]:
         events: list[EventRecord] = []
@@ -103,11 +104,12 @@ class WatchHub:
     def __init__(self, store: Store, background: Background) -> None:
         self._store = store
         self._background = background
-        self._recent: list[_Recent] = []
+        self._recent: dict[int, _Recent] = {}
+        """By partition, while its reader knows its place."""
+        self._readers: set[int] = set()
+        """Partitions that are being read."""
         self._watchers = 0
         self._news: asyncio.Future[None] | None = None
-        self._reader_stopped = asyncio.Event()
-        self._reader_stopped.set()
         self._draining = False
 
     @property
@@ -121,7 +123,7 @@ class WatchHub:
         To be handed back to `leave`. Raises `CursorInvalid`.
         """
         places = self._places(cursor) if cursor else await self._ends()
-        return await self._enter(Watcher(self, places, fits, {}))
+        return self._enter(Watcher(self, places, fits, {}))
 
     async def watch_tasks(
         self, namespace: str, task_ids: list[str], fits: Fits, *, cursor: str = ""
@@ -133,17 +135,18 @@ class WatchHub:
         places = self._places(cursor) if cursor else await self._ends()
         tasks = [await self._store.tasks.get(namespace, task_id) for task_id in task_ids]
         snapshot = {} if cursor else {task.task_id: task.sequence for task in tasks}
-        return await self._enter(Watcher(self, places, fits, snapshot)), tasks
+        return self._enter(Watcher(self, places, fits, snapshot)), tasks
 
     def _places(self, cursor: str) -> list[Place]:
         return decode_watch(cursor, self.history_id, self._store.meta.partitions)
 
-    async def _enter(self, watcher: Watcher) -> Watcher:
+    def _enter(self, watcher: Watcher) -> Watcher:
+        # Without a wait in between: whoever enters leaves again, and nobody waits without a reader.
         self._watchers += 1
-        if self._watchers == 1 and self._reader_stopped.is_set():
-            self._recent = [_Recent(place) for place in await self._ends()]
-            self._reader_stopped.clear()
-            self._background.forever(self._read())
+        for partition in range(self._store.meta.partitions):
+            if partition not in self._readers:
+                self._readers.add(partition)
+                self._background.forever(self._read(partition))
         return watcher
 
     def leave(self) -> None:
@@ -160,10 +163,10 @@ class WatchHub:
         """Events behind a place, from memory if they are remembered, else from the store."""
         if self._draining:
             raise ShuttingDown()
-        if partition < len(self._recent) and not self._reader_stopped.is_set():
-            known = self._recent[partition].after(place)
-            if known is not None:
-                return known
+        recent = self._recent.get(partition)
+        known = recent.after(place) if recent is not None else None
+        if known is not None:
+            return known
         batch = await self._store.events.after(partition, place)
         return batch.events, batch.position
 
@@ -171,34 +174,40 @@ class WatchHub:
         """Done as soon as there may be more."""
         if self._news is None or self._news.done():
             self._news = asyncio.get_running_loop().create_future()
-        return asyncio.shield(self._news)
+        return self._news
 
     def _announce(self) -> None:
         if self._news is not None and not self._news.done():
             self._news.set_result(None)
 
-    async def _read(self) -> None:
+    async def _read(self, partition: int) -> None:
         try:
             while self._watchers and not self._draining:
                 try:
-                    await self._read_once()
+                    await self._read_once(partition)
                 except CursorExpired:
                     # The reader lost its place, or the store its latest writes: watchers find out
                     # by themselves.
-                    self._recent = [_Recent(place) for place in await self._ends()]
+                    self._recent.pop(partition, None)
                 except Exception as error:
                     # Watchers rest on this loop: whatever is wrong now may be right in a moment.
                     log.warning("watch.interrupted", error=type(error).__name__)
                     await asyncio.sleep(0.5)
                 self._announce()
         finally:
-            self._reader_stopped.set()
+            self._recent.pop(partition, None)
+            self._readers.discard(partition)
             self._announce()
 
-    async def _read_once(self) -> None:
-        places = {partition: recent.place for partition, recent in enumerate(self._recent)}
-        for partition, batch in (await self._store.events.wait(places, block_ms=_BLOCK_MS)).items():
-            self._recent[partition].add(batch.events, batch.position)
+    async def _read_once(self, partition: int) -> None:
+        recent = self._recent.get(partition)
+        if recent is None:
+            # What came before, watchers read from the store, now that they are told.
+            self._recent[partition] = _Recent(await self._store.events.end(partition))
+            return
+        batch = await self._store.events.wait(partition, recent.place, block_ms=_BLOCK_MS)
+        if batch is not None:
+            recent.add(batch.events, batch.position)
 
     def drain(self) -> None:
         """Ends every watch with `ShuttingDown`."""

@@ -242,11 +242,11 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
         fits = _filter(request, namespace)
         hub = self._engine.watches
         first = pb.WatchTasksResponse()
-        open_ids: set[str] = set()
+        open_ids: dict[str, int] = {}
         if request.task_ids:
             ids = list(dict.fromkeys(request.task_ids))
             watcher, records = await hub.watch_tasks(namespace, ids, fits, cursor=request.cursor)
-            open_ids = {record.task_id for record in records if not record.state.ended}
+            open_ids = {r.task_id: r.sequence for r in records if not r.state.ended}
             if not request.cursor:
                 first.tasks.extend(convert.task(record, payload=False) for record in records)
         else:
@@ -261,17 +261,22 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
             hub.leave()
 
     async def _events(
-        self, watcher: Watcher, open_ids: set[str], *, by_id: bool
+        self, watcher: Watcher, open_ids: dict[str, int], *, by_id: bool
     ) -> AsyncIterator[pb.WatchTasksResponse]:
+        """`open_ids` are the tasks that had not ended, with their sequence at that time."""
         while True:
-            # Resumed behind the end of every task: what is left to tell is there already.
-            events = await watcher.next(_BEAT if open_ids or not by_id else 0)
+            # Once every task has ended, what is left to tell is there already.
+            all_ended = by_id and not open_ids
+            events = await watcher.next(0 if all_ended else _BEAT)
+            if all_ended and not events:
+                return
             yield pb.WatchTasksResponse(
                 events=[convert.event(event) for event in events], cursor=watcher.cursor
             )
-            open_ids -= {event.task_id for event in events if event.state.ended}
-            if by_id and not open_ids:
-                return
+            for event in events:
+                # An end from before the look at the tasks was followed by a retry.
+                if event.state.ended and event.sequence > open_ids.get(event.task_id, 0):
+                    open_ids.pop(event.task_id, None)
 
     async def TailLogs(
         self, request: pb.TailLogsRequest, context: Any

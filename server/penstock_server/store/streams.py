@@ -50,19 +50,18 @@ class EventStream:
             return EventBatch([], position)
         return self._batch(position, entries)
 
-    async def wait(self, positions: dict[int, Place], *, block_ms: int) -> dict[int, EventBatch]:
-        """Waits for events of some partitions, each behind its position, at most `block_ms`."""
-        names = {keys.key(partition, "events").encode(): partition for partition in positions}
-        ids = [position.entry_id for position in positions.values()]
+    async def wait(self, partition: int, position: Place, *, block_ms: int) -> EventBatch | None:
+        """Waits for events behind a position, at most `block_ms`; None if there were none.
+
+        One partition for each call: a cluster refuses a read across slots. Raises `CursorExpired`
+        as `after` does.
+        """
+        name = keys.key(partition, "events")
         answer = await self._connection.block(
-            "XREAD", "COUNT", 200, "BLOCK", block_ms, "STREAMS", *names, *ids
+            "XREAD", "COUNT", 200, "BLOCK", block_ms, "STREAMS", name, position.entry_id
         )
-        pairs = answer.items() if isinstance(answer, dict) else answer or []
-        found: dict[int, EventBatch] = {}
-        for name, entries in pairs:
-            partition = names[name]
-            found[partition] = self._batch(positions[partition], entries)
-        return found
+        pairs = list(answer.items() if isinstance(answer, dict) else answer or ())
+        return self._batch(position, pairs[0][1]) if pairs else None
 
     async def _check_known(self, partition: int, position: Place) -> None:
         count = int(await self._connection.read("GET", keys.key(partition, "event_count")) or 0)
