@@ -18,6 +18,8 @@ from penstock.testing import Server
 from support.tools import ROOT
 from support.worker_process import WorkerProcess, worker_process
 
+pytestmark = pytest.mark.slow  # the server looks at its queues every five seconds
+
 HANDLERS = "support.worker_handlers:worker"
 
 

@@ -31,15 +31,20 @@ class WorkerProcess:
 
 @asynccontextmanager
 async def worker_process(
-    address: str, target: str, folder: Path, *flags: str, environ: Mapping[str, str] | None = None
+    address: str,
+    target: str,
+    folder: Path,
+    *flags: str,
+    environ: Mapping[str, str] | None = None,
+    cwd: Path = _TESTS,
 ) -> AsyncIterator[WorkerProcess]:
-    """Starts `penstock worker` on a module of the tests; drains it at the end of the block."""
+    """Starts `penstock worker` on a module that is found from `cwd`; drains it in the end."""
     ready = folder / "worker.json"
     ready.unlink(missing_ok=True)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "penstock.cli", "worker", target),
         *("--ready-file", str(ready), "--drain-grace", "0s", *flags),
-        cwd=_TESTS,
+        cwd=cwd,
         env={**os.environ, "PENSTOCK_ADDRESS": address, **(environ or {})},
         stdin=asyncio.subprocess.DEVNULL,
     )
