@@ -63,7 +63,7 @@ def task(namespace: str, task_id: str, answer: list[Any], now_ms: int) -> TaskRe
     """A task as `read` answers it; None if there is none."""
     if not answer:
         return None
-    flat, stored, last, progress, expiry = answer
+    flat, stored, last, progress, timer = answer
     fields = fields_of(flat)
     get = fields.get
     state = TaskState(fields[b"s"])
@@ -81,8 +81,8 @@ def task(namespace: str, task_id: str, answer: list[Any], now_ms: int) -> TaskRe
         due_ms=get(b"d", created),
         start_ms=get(b"b", 0),
         end_ms=get(b"e", 0) if state.ended else 0,
-        delete_ms=get(b"z", 0) if state.ended else 0,
-        expire_ms=int(float(expiry)) if running and expiry else 0,
+        delete_ms=int(float(timer)) if state.ended and timer else 0,
+        expire_ms=int(float(timer)) if running and timer else 0,
         attempt=get(b"a", 0),
         executions=get(b"x", 0),
         crashes=get(b"k", 0),

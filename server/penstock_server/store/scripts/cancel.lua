@@ -9,7 +9,7 @@ local function ask(task, grace)
   if task.cq and task.cq <= deadline then return {'asked', 4} end
   local first = not task.cq
   task.cq = deadline
-  call('HSET', key_task(task.namespace, task.id), 'cq', digits(deadline), 'u', now)
+  call('HSET', key_task(task.namespace, task.id), 'cq', digits(deadline), 'u', now_text)
   local known = tonumber(call('ZSCORE', key_leases(task.namespace, task.q), task.id)) or deadline
   set_lease_timer(task, math.min(known, deadline))
   local directives = key_directives(task.namespace, task.w)

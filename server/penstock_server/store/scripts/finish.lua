@@ -19,6 +19,7 @@ task.x, task.b, task.w, task.f = task.x + 1, now, '', task.f or 0
 call('HSET', key_task(namespace, id), 'x', task.x)
 keep_execution(task, state == 5 and 1 or 2, input[4], 'ended by an operator')
 task.o = 0
+call('HSET', key_task(namespace, id), 'o', 0)
 end_task(task, state, state == 5 and 5 or 7, {})
 write_all()
 return cmsgpack.pack({'ok', state})

@@ -102,8 +102,8 @@ local function lease(id, type, poll, spec, task)
   if longest then expiry = math.min(expiry, now + longest) end
   if task[14] then expiry = math.min(expiry, tonumber(task[14])) end
   local key = key_task(namespace, id)
-  call('HSET', key, 's', 4, 'f', digits(fence), 'x', execution, 'sq', sequence, 't', token, 'w', poll[1], 'b', now)
-  if silence then call('HSET', key, 'hs', now) end
+  call('HSET', key, 's', 4, 'f', digits(fence), 'x', execution, 'sq', sequence, 't', token, 'w', poll[1], 'b', now_text)
+  if silence then call('HSET', key, 'hs', now_text) end
   if task[12] then call('HDEL', key, 'll', 'lb') end
   if task[13] or task[14] then call('ZREM', key_expiring(namespace, queue, epoch), id) end
   lease_args[#lease_args + 1] = digits(expiry)
@@ -144,11 +144,11 @@ local function note_poll(session, number)
   local key = key_poll(namespace, session)
   -- A report that asks for leases has number -1: it neither ends a poll nor is ended by one.
   if number < 0 then
-    call('HSET', key, 'at', now)
+    call('HSET', key, 'at', now_text)
   elseif (tonumber(call('HGET', key, 'n')) or 0) > number then
     return false
   else
-    call('HSET', key, 'n', digits(number), 'at', now)
+    call('HSET', key, 'n', digits(number), 'at', now_text)
   end
   call('PEXPIRE', key, 3600000)
   return true

@@ -1,7 +1,8 @@
 -- read: reads tasks, and optionally notes that this server waits for what happens to them.
 --   uses   base
 --   input  {server id or "", full, {{namespace, id} …}}; full: with spec, executions and progress
---   gives  {now, {{fields, values}, spec or "", last execution or "", progress or ""} or {} for each task}
+--   gives  {now, {{fields, values}, spec or "", last execution or "", progress or "", end of lease or record or ""} or {}
+--          for each task}
 --   safe to repeat: yes
 local server, full = input[1], input[2]
 
@@ -15,6 +16,12 @@ local function note_waiting(key, waiting, state)
     if #kept < 8 then kept[#kept + 1] = other end
   end
   call('HSET', key, 'wt', table.concat(kept, ','))
+end
+
+-- When the lease runs out, or when the full record of an ended task may go.
+local function time_of(namespace, id, hash)
+  if hash.s == '4' then return call('ZSCORE', key_leases(namespace, hash.q), id) end
+  return tonumber(hash.s) >= 5 and call('ZSCORE', key_ended(), namespace .. ':' .. id)
 end
 
 local answers = {}
@@ -32,7 +39,7 @@ for index, item in ipairs(input[3]) do
       full and call('GET', key_spec(namespace, id)) or '',
       tonumber(hash.x) and call('LINDEX', key_executions(namespace, id), -1) or '',
       hash.sq ~= '1' and call('GET', key_progress(namespace, id)) or '',
-      hash.s == '4' and call('ZSCORE', key_leases(namespace, hash.q), id) or ''}
+      time_of(namespace, id, hash) or ''}
   end
 end
 return cmsgpack.pack({now, answers})

@@ -12,7 +12,7 @@ local function guarded()
   local fields = call('HMGET', key_reaper(), 'at', 'until')
   local at, guard = tonumber(fields[1]), tonumber(fields[2]) or 0
   if at and (now - at > input[1] or now < at) then guard = now + LIMITS.lease_term_ms end
-  call('HSET', key_reaper(), 'at', now, 'until', digits(guard))
+  call('HSET', key_reaper(), 'at', now_text, 'until', digits(guard))
   return now < guard
 end
 
@@ -59,6 +59,7 @@ local function reap_queue(namespace, queue)
       call('ZREM', key, id)
     end
   end
+  write_let_go()
   local first = call('ZRANGE', key, 0, 0, 'WITHSCORES')
   if #first == 0 then return call('ZREM', key_lease_queues(), namespace .. ':' .. queue) end
   call('ZADD', key_lease_queues(), first[2], namespace .. ':' .. queue)

@@ -7,7 +7,7 @@
 local function note_progress(task, progress)
   call('SET', key_progress(task.namespace, task.id), cmsgpack.pack({now, progress}))
   task.sq, task.hs = task.sq + 1, now
-  call('HSET', key_task(task.namespace, task.id), 'sq', task.sq, 'hs', now)
+  call('HSET', key_task(task.namespace, task.id), 'sq', task.sq, 'hs', now_text)
   emit(task.namespace, task.q, task.y, {task.id, 4, task.sq, 4, task.x, 0, task.a, 0, 0, task.w, progress})
 end
 
@@ -16,7 +16,7 @@ local function renew(task, progress)
   if task.ac ~= task.x then
     -- The handler starts now: its silence is counted from here.
     task.hs = now
-    call('HSET', key_task(task.namespace, task.id), 'ac', task.x, 'hs', now)
+    call('HSET', key_task(task.namespace, task.id), 'ac', task.x, 'hs', now_text)
   end
   local term = task.L or LIMITS.lease_term_ms
   set_lease_timer(task, lease_timer(task, term))
@@ -33,7 +33,7 @@ for index, item in ipairs(input[2]) do
   end
 end
 for _, session in ipairs(input[1]) do
-  call('HSET', key_poll(session[1], session[2]), 'at', now)
+  call('HSET', key_poll(session[1], session[2]), 'at', now_text)
   call('PEXPIRE', key_poll(session[1], session[2]), 3600000)
 end
 write_all()

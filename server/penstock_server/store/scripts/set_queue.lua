@@ -12,7 +12,7 @@ if not fields[1] then
 end
 if what == 'config' and version >= 0 and (tonumber(fields[2]) or 0) ~= version then return cmsgpack.pack({'changed'}) end
 if not fields[1] then
-  call('HSET', key, 'e', '0', 'c', now)
+  call('HSET', key, 'e', '0', 'c', now_text)
   call('ZADD', key_queues(namespace), 0, queue)
 end
 if what == 'pause' then

@@ -14,7 +14,7 @@ end
 
 local function open_queue(namespace, queue)
   if queue_of(namespace, queue) then return end
-  call('HSET', key_queue(namespace, queue), 'e', '0', 'c', now)
+  call('HSET', key_queue(namespace, queue), 'e', '0', 'c', now_text)
   call('ZADD', key_queues(namespace), 0, queue)
   queues[namespace .. ':' .. queue] = nil
 end
@@ -67,7 +67,7 @@ local function take(namespace, id, item, here, waiting)
   local queue, type, priority, group, due, spec = item[1], item[2], item[3], item[4], item[5], item[7]
   if due == 0 and item[6] > 0 then due = now + item[6] end
   local state = due > now and 2 or 3
-  local fields = {'s', state, 'q', queue, 'y', type, 'c', now, 'sq', 1, 'n', #spec}
+  local fields = {'s', state, 'q', queue, 'y', type, 'c', now_text, 'sq', 1, 'n', #spec}
   if priority ~= 5 then fields[#fields + 1] = 'p'; fields[#fields + 1] = priority end
   if group ~= '' then fields[#fields + 1] = 'g'; fields[#fields + 1] = group end
   if state == 2 then fields[#fields + 1] = 'd'; fields[#fields + 1] = digits(due) end

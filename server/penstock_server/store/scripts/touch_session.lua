@@ -7,11 +7,11 @@ for _, item in ipairs(input) do
   local namespace, session = item[1], item[2]
   local key = key_session(namespace, session)
   if item[3] ~= '' then
-    call('HSETNX', key, 'c', now)
+    call('HSETNX', key, 'c', now_text)
     call('HSET', key, 'd', item[3], 'q', cmsgpack.pack(item[4]), 'y', cmsgpack.pack(item[5]))
   end
   if call('EXISTS', key) == 1 then
-    call('HSET', key, 'at', now)
+    call('HSET', key, 'at', now_text)
     -- A day: executions are shown with the names of their workers.
     call('PEXPIRE', key, 86400000)
     call('ZADD', key_sessions(namespace), digits(now), session)

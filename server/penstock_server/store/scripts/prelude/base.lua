@@ -12,5 +12,15 @@ end
 local now = math.floor(now_us / 1000)
 local input = cmsgpack.unpack(ARGV[2])
 
--- Lua spells large numbers with an exponent; keys, scores and cursors need their digits.
-local function digits(number) return string.format('%.0f', number) end
+-- Lua spells some large numbers with an exponent; fields, scores and cursors need their digits. The same few numbers come
+-- again and again within a call.
+local spelled = {}
+local function digits(number)
+  local text = spelled[number]
+  if not text then
+    text = string.format('%.0f', number)
+    spelled[number] = text
+  end
+  return text
+end
+local now_text = digits(now)

@@ -1,20 +1,16 @@
 -- ending: what the ends of executions and of tasks have in common.
 --   A `task` here is the table that `read_task` makes of the task hash.
-local TASK_READ = {'s', 'q', 'y', 'c', 'd', 'sq', 'x', 'f', 'b', 'p', 'a', 'k', 'r', 'ac', 'o', 'cq', 'n', 'a0', 'k0',
-  'ts', 'tt', 'L', 'to', 'hb', 'hs', 'rt', 'iw', 't', 'w', 'g', 'wt', 'ik'}
-local TEXTS = {q = true, y = true, t = true, w = true, g = true, wt = true, ik = true}
-local backlog, let_go = {}, {}
+local TEXTS = {q = true, y = true, t = true, w = true, g = true, wt = true, ik = true, lb = true}
+local backlog, gone_leases, gone_sessions, ended_args = {}, {}, {}, {}
 
+-- One pass over the whole hash: asking for single fields would search it once for each.
 local function read_task(namespace, id)
-  local values = call('HMGET', key_task(namespace, id), unpack(TASK_READ))
-  if not values[1] then return nil end
+  local fields = call('HGETALL', key_task(namespace, id))
+  if #fields == 0 then return nil end
   local task = {namespace = namespace, id = id, g = '', p = 5, a = 0, x = 0, k = 0, r = 0}
-  for position = 1, #TASK_READ do
-    local value = values[position]
-    if value then
-      local field = TASK_READ[position]
-      task[field] = TEXTS[field] and value or tonumber(value)
-    end
+  for position = 1, #fields, 2 do
+    local field, value = fields[position], fields[position + 1]
+    task[field] = TEXTS[field] and value or tonumber(value)
   end
   task.d = task.d or task.c
   return task
@@ -53,22 +49,32 @@ local function write_backlog()
   end
 end
 
--- A session holds one lease less.
-local function count_let_go(namespace, session)
-  local sessions = let_go[namespace]
+-- The task's lease is over: it leaves the set of leases, and its session holds one less.
+local function let_go(task)
+  local leases = key_leases(task.namespace, task.q)
+  local ids = gone_leases[leases]
+  if not ids then
+    ids = {}
+    gone_leases[leases] = ids
+  end
+  ids[#ids + 1] = task.id
+  local held = key_held(task.namespace)
+  local sessions = gone_sessions[held]
   if not sessions then
     sessions = {}
-    let_go[namespace] = sessions
+    gone_sessions[held] = sessions
   end
-  sessions[session] = (sessions[session] or 0) + 1
+  sessions[task.w] = (sessions[task.w] or 0) + 1
 end
 
 local function write_let_go()
-  for namespace, sessions in pairs(let_go) do
+  for leases, ids in pairs(gone_leases) do call('ZREM', leases, unpack(ids)) end
+  for held, sessions in pairs(gone_sessions) do
     for session, count in pairs(sessions) do
-      if call('HINCRBY', key_held(namespace), session, -count) <= 0 then call('HDEL', key_held(namespace), session) end
+      if call('HINCRBY', held, session, -count) <= 0 then call('HDEL', held, session) end
     end
   end
+  gone_leases, gone_sessions = {}, {}
 end
 
 -- Where the task's idempotency key is kept; nil if it has none, or if a later task has it by now.
@@ -89,9 +95,15 @@ end
 local function end_task(task, state, kind, event)
   local goes = now + (task.rt or (state == 6 and LIMITS.dead_age_ms or LIMITS.ended_age_ms))
   task.s, task.sq = state, task.sq + 1
-  call('HSET', key_task(task.namespace, task.id), 's', state, 'sq', task.sq, 'a', task.a, 'k', task.k,
-    'e', now, 'z', digits(goes), 'o', task.o or 0, 'cr', event.reason or 0)
-  call('ZADD', key_ended(), digits(goes), task.namespace .. ':' .. task.id)
+  if state == 5 then
+    -- The usual end writes what must be written and nothing else.
+    call('HSET', key_task(task.namespace, task.id), 's', 5, 'sq', task.sq, 'e', now_text)
+  else
+    call('HSET', key_task(task.namespace, task.id), 's', state, 'sq', task.sq, 'a', task.a, 'k', task.k,
+      'e', now_text, 'o', task.o or 0, 'cr', event.reason or 0)
+  end
+  ended_args[#ended_args + 1] = digits(goes)
+  ended_args[#ended_args + 1] = task.namespace .. ':' .. task.id
   if state == 6 then call('ZADD', key_dead(task.namespace, task.q), digits(now), task.id) end
   count_backlog(task.namespace, -1, -task.n)
   release_key(task)
@@ -106,7 +118,7 @@ local function wait_again(task, kind, due_ms, event)
   task.s, task.sq = state, task.sq + 1
   if state == 2 then task.d = due_ms end
   call('HSET', key_task(task.namespace, task.id), 's', state, 'sq', task.sq, 'a', task.a, 'k', task.k, 'r', task.r,
-    'u', now, 'd', task.d, 'o', task.o or 0)
+    'u', now_text, 'd', digits(task.d), 'o', task.o or 0)
   if state == 3 then make_ready(task.namespace, task.q, task.y, task.g, task.p, task.d, task.id) end
   set_timer(task.namespace, task.q, state, waiting_timer(state, due_ms, task.ts, task.tt), task.id)
   tell_waiting(task.wt, task.namespace, task.id)
@@ -116,6 +128,7 @@ end
 
 local function write_all()
   write_waiting()
+  if #ended_args > 0 then call('ZADD', key_ended(), unpack(ended_args)) end
   write_backlog()
   write_let_go()
   write_events()
