@@ -262,6 +262,14 @@ async def silent() -> None:
     await asyncio.sleep(30)
 
 
+@worker.task("beating", heartbeat_timeout=timedelta(milliseconds=300))
+async def beating(context: Context) -> str:
+    for step in range(20):
+        context.progress(step / 20)
+        await asyncio.sleep(0.05)
+    return "done"
+
+
 @worker.task("threads")
 def threads() -> int:
     return threading.active_count()

@@ -8,13 +8,17 @@ in its slot after its lease is over; an ended one waits for its report after its
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from penstock.v1 import execution_pb2
 from penstock_worker.text import cut
 
 if TYPE_CHECKING:
     from penstock_worker.runners import Runner
+
+
+# Progress goes to the server this often at most, in seconds.
+PROGRESS_INTERVAL: Final = 1.0
 
 
 class Stop(enum.Enum):
@@ -47,6 +51,7 @@ class Held:
         "lines_time",
         "outcome",
         "progress",
+        "progress_interval",
         "progress_time",
         "queue",
         "renew_time",
@@ -90,6 +95,7 @@ class Held:
 
         self.progress: bytes | None = None
         self.progress_time = 0.0
+        self.progress_interval = PROGRESS_INTERVAL
         self.lines: list[execution_pb2.LogLine] = []
         self.lines_number = 0
         self.lines_time = 0.0

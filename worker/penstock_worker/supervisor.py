@@ -20,11 +20,11 @@ from penstock_worker.capacity import Capacity
 from penstock_worker.crew import Crew
 from penstock_worker.endings import Ending
 from penstock_worker.frames import Record
-from penstock_worker.held import Held, HeldTable, Stop
+from penstock_worker.held import PROGRESS_INTERVAL, Held, HeldTable, Stop
 from penstock_worker.metrics import Metrics
 from penstock_worker.poller import Poller
 from penstock_worker.registry import HandlerInfo
-from penstock_worker.reporter import PROGRESS_INTERVAL, Reporter
+from penstock_worker.reporter import Reporter
 from penstock_worker.runners import ChildRunner, Runner
 from penstock_worker.tracing import Tracing
 
@@ -175,7 +175,10 @@ class Supervisor:
                 heartbeat = timeouts.heartbeat.ToNanoseconds() / 1e9
         if timeout is not None:
             held.deadline = held.start_time + timeout
-        held.heartbeat = heartbeat
+        if heartbeat is not None:
+            held.heartbeat = heartbeat
+            # The server counts the handler's silence between reports of progress.
+            held.progress_interval = min(PROGRESS_INTERVAL, heartbeat / 3)
         if lease.spec.HasField("cancel_grace"):
             held.grace = lease.spec.cancel_grace.ToNanoseconds() / 1e9
 
@@ -259,7 +262,7 @@ class Supervisor:
         now = time.monotonic()
         held.beat_time = now
         held.progress = progress
-        if now - held.progress_time >= PROGRESS_INTERVAL:
+        if now - held.progress_time >= held.progress_interval:
             self.reporter.touch(held)
 
     def on_not_started(self, held: Held, why: str) -> None:

@@ -15,7 +15,6 @@ import structlog
 
 from penstock_worker import events
 from penstock_worker.held import Held
-from penstock_worker.reporter import PROGRESS_INTERVAL
 from penstock_worker.supervisor import TERM_GRACE, Supervisor
 
 INTERVAL: Final = 0.05
@@ -91,7 +90,7 @@ class Sweeper:
             return now - held.start_time >= ACCEPT_AFTER
         if held.lines and now >= held.lines_time + LINES_INTERVAL:
             return True
-        return held.progress is not None and now >= held.progress_time + PROGRESS_INTERVAL
+        return held.progress is not None and now >= held.progress_time + held.progress_interval
 
     def _press(self, held: Held, now: float) -> None:
         """Goes on with a stop: signals an isolated runner, reports without a deaf handler."""

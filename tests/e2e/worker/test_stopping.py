@@ -173,6 +173,17 @@ async def test_silent_handler_times_out(service: FakeWorkerService) -> None:
     assert "heartbeat" in task.failure.message
 
 
+async def test_progress_keeps_a_handler_alive_and_is_sent_often_enough_for_that(
+    service: FakeWorkerService,
+) -> None:
+    async with running_worker(service.address):
+        task = await service.submit("beating")
+        await task.ended.wait()
+
+    assert task.outcome == "SUCCEEDED"
+    assert task.kinds().count("heartbeat") >= 4
+
+
 async def test_lost_lease_stops_the_handler_and_drops_the_work(
     service: FakeWorkerService,
 ) -> None:
