@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from penstock_server.store import keys
 from support.tools import ROOT
 
 PAGES = sorted([*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
@@ -70,6 +71,14 @@ def test_every_wished_for_feature_has_its_row():
     text = (ROOT / "docs/features.md").read_text(encoding="utf-8")
 
     assert re.findall(r"^\| (M\d+) \|", text, re.M) == ROWS
+
+
+def test_every_key_that_the_architecture_names_is_a_key():
+    text = (ROOT / "docs/concepts/architecture.md").read_text(encoding="utf-8")
+    named = re.findall(r"`\{p0\}:(\w+)", text)
+
+    assert named
+    assert set(named) <= set(keys.TEMPLATES)
 
 
 def test_every_page_that_the_readme_leads_to_exists():
