@@ -218,7 +218,9 @@ async def test_many_leases_are_taken_away_in_batches(bench: Bench):
 
 async def test_a_lease_of_a_queue_behind_others_is_found(bench: Bench):
     await bench.reap()
-    names = [QUEUE] + [n for n in map(str, range(40)) if bench.store.home(NAMESPACE, n) == bench.home]
+    names = [QUEUE] + [
+        n for n in map(str, range(40)) if bench.store.home(NAMESPACE, n) == bench.home
+    ]
     for name in names:
         await bench.add(queue=name)
         await bench.lease(queue=name)

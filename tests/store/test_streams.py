@@ -175,9 +175,7 @@ async def test_a_reader_goes_on_without_gap_or_repeat(bench: Bench):
 
 async def test_a_reader_that_waits_gets_what_comes(bench: Bench):
     place = await bench.store.events.end(bench.home)
-    waiting = asyncio.create_task(
-        bench.store.events.wait(bench.home, place, block_ms=20_000)
-    )
+    waiting = asyncio.create_task(bench.store.events.wait(bench.home, place, block_ms=20_000))
     task_id = await bench.add()
 
     batch = await waiting

@@ -359,7 +359,9 @@ async def test_a_cancel_is_told_until_it_is_acknowledged_or_void(bench: Bench):
     for lease in leases:
         await bench.store.tasks.cancel(NAMESPACE, lease.task_id)
     told = await bench.store.sessions.directives(NAMESPACE, "s1", [bench.home])
-    assert len(told) == len(await bench.store.sessions.directives(NAMESPACE, "s1", [bench.home])) == 2
+    assert (
+        len(told) == len(await bench.store.sessions.directives(NAMESPACE, "s1", [bench.home])) == 2
+    )
 
     await bench.store.sessions.acknowledge(NAMESPACE, "s1", [told[0].directive_id], [bench.home])
     assert await bench.store.sessions.directives(NAMESPACE, "s1", [bench.home]) == told[1:]

@@ -48,7 +48,7 @@ async def check_invariants(store: Store) -> None:
         await _check_tasks(store, picture)
         _check_ready(picture)
         _check_waiting(picture)
-        _check_running(picture)
+        await _check_running(store, picture)
         await _check_ended(store, picture)
         await _check_indexes(store, picture)
         await _check_backlog(store, picture)
@@ -198,11 +198,13 @@ def _check_waiting(picture: _Picture) -> None:
     assert {q: set(found) for q, found in _filled(picture.sets["expiring"]).items()} == expiring
 
 
-def _check_running(picture: _Picture) -> None:
+async def _check_running(store: Store, picture: _Picture) -> None:
     running: dict[Name, set[str]] = defaultdict(set)
+    held: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for (namespace, task_id), task in picture.tasks.items():
         if task[b"s"] == S.RUNNING:
             running[namespace, task[b"q"]].add(task_id)
+            held[namespace][task[b"w"]] += 1
             raw = picture.raw[namespace, task_id]
             assert len(raw[b"t"]) == 16, f"{task_id} runs without a token"
             assert raw[b"w"], f"{task_id} runs without a session"
@@ -210,20 +212,25 @@ def _check_running(picture: _Picture) -> None:
         else:
             assert b"cq" not in task, f"{task_id}: a cancel is under way, but it does not run"
     assert {q: set(found) for q, found in _filled(picture.sets["leases"]).items()} == running
+    for namespace in {namespace for namespace, _ in picture.queues}:
+        counts = await _hash(store, keys.key(picture.partition, "held", namespace=namespace))
+        assert {session.decode(): int(n) for session, n in counts.items()} == held[namespace]
 
 
 async def _check_ended(store: Store, picture: _Picture) -> None:
-    ended: dict[str, float] = {}
+    ended: dict[str, int] = {}
     dead: dict[Name, dict[str, float]] = defaultdict(dict)
     for (namespace, task_id), task in picture.tasks.items():
         if S(task[b"s"]).ended and (namespace, task_id) in picture.specs:
-            ended[f"{namespace}:{task_id}"] = task[b"z"]
+            ended[f"{namespace}:{task_id}"] = task[b"e"]
             if task[b"s"] == S.FAILED:
                 dead[namespace, task[b"q"]][task_id] = task[b"e"]
-            assert (task[b"s"] == S.CANCELLED) == bool(task[b"cr"]), f"{task_id}: cancel reason"
+            assert (task[b"s"] == S.CANCELLED) == bool(task.get(b"cr")), f"{task_id}: cancel reason"
         if not S(task[b"s"]).ended:
-            assert not {b"e", b"z", b"cr"} & set(task), f"{task_id} has not ended"
-    assert await _zset(store, keys.key(picture.partition, "ended")) == ended
+            assert not {b"e", b"cr"} & set(task), f"{task_id} has not ended"
+    found = await _zset(store, keys.key(picture.partition, "ended"))
+    assert set(found) == set(ended)
+    assert all(found[name] >= at for name, at in ended.items()), "a record goes before its end"
     assert _filled(picture.sets["dead"]) == dead
 
 

@@ -16,7 +16,7 @@ else
 end
 -- The operator's word is an execution of its own, which nobody leased.
 task.x, task.b, task.w, task.f = task.x + 1, now, '', task.f or 0
-call('HSET', key_task(namespace, id), 'x', task.x)
+call('HSET', key_task(namespace, id), 'x', task.x, 'o', 0)
 keep_execution(task, state == 5 and 1 or 2, input[4], 'ended by an operator')
 task.o = 0
 call('HSET', key_task(namespace, id), 'o', 0)
