@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from penstock_server.model.lifecycle import EventKind, Outcome, ReleaseReason, TaskState
@@ -101,7 +103,7 @@ async def test_an_earlier_lease_cannot_change_the_task_while_a_later_one_runs(
 async def test_a_guessed_lease_cannot_change_anything(bench: Bench, report: str, wrong: str):
     await bench.submit(draft(), draft())
     lease, other = await bench.lease_all(2)
-    changes = {
+    changes: dict[str, dict[str, Any]] = {
         "random": {"random": bytes(16)},
         "fence": {"fence": lease.fence + 1},
         "task": {"task_id": other.task_id},
@@ -183,7 +185,7 @@ async def test_one_ending_twice_in_one_call_counts_once(bench: Bench):
 
 async def fail_until_dead(bench: Bench, outcome: Outcome = Outcome.FAILED) -> list[int]:
     """Fails a task again and again; gives the waits in between."""
-    waits = []
+    waits: list[int] = []
     while True:
         lease = await bench.lease()
         await bench.fail(lease, outcome)
@@ -301,7 +303,7 @@ async def test_only_the_latest_executions_are_kept(bench: Bench):
 
 
 async def release_until_dead(bench: Bench, reason: ReleaseReason) -> list[int]:
-    waits = []
+    waits: list[int] = []
     while leases := await bench.lease_all():
         await bench.release(leases[0], reason)
         task = await bench.task(leases[0].task_id)

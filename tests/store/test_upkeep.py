@@ -23,10 +23,16 @@ SMALL = StoreLimits(ended_count=3)
 SHORT = StoreLimits(ended_age=timedelta(seconds=10), dead_age=timedelta(seconds=60))
 
 
-def session(name: str = "s1", **fields) -> SessionRecord:
-    known = {"queues": ["q"], "task_types": ["work"], "create_ms": 0, "seen_ms": 0}
+def session(name: str = "s1", queues: tuple[str, ...] = ("q",)) -> SessionRecord:
     return SessionRecord(
-        namespace=NAMESPACE, session_id=name, session=b"about", draining=False, **(known | fields)
+        namespace=NAMESPACE,
+        session_id=name,
+        session=b"about",
+        queues=queues,
+        task_types=["work"],
+        create_ms=0,
+        seen_ms=0,
+        draining=False,
     )
 
 
@@ -323,7 +329,7 @@ async def test_pruning_goes_in_batches(bench: Bench):
 async def test_sessions_are_listed_newest_first_and_forgotten(bench: Bench):
     await bench.store.sessions.touch([session("a")])
     bench.clock.advance(seconds=1)
-    await bench.store.sessions.touch([session("b"), session("a", queues=["other"])])
+    await bench.store.sessions.touch([session("b"), session("a", queues=("other",))])
 
     found = await bench.store.sessions.recent(NAMESPACE)
 
