@@ -46,7 +46,7 @@ from penstock_server.service.companions import Health, add_companions
 from penstock_server.service.interceptors import Admission, CallTimes, Edge, EdgeParts, Registry
 from penstock_server.service.listening import drain, listen
 from penstock_server.service.namespace_service import NamespaceService
-from penstock_server.service.observe import LeaseObserver
+from penstock_server.service.observe import LeaseObserver, LossObserver
 from penstock_server.service.queue_service import QueueService
 from penstock_server.service.task_service import TaskService
 from penstock_server.service.worker_service import WorkerService
@@ -191,7 +191,8 @@ async def _rooms(
     observer = EngineObserver(metrics)
     engine = Engine(store, observer)
     await engine.start()
-    _duties(engine, observer, metrics).start(engine.background)
+    losses = LossObserver(store.tasks, tracing, engine.background)
+    _duties(engine, observer, losses, metrics).start(engine.background)
     health = Health(
         lambda: store.connection.read("PING"), on_change=lambda up: metrics.store_up.set(int(up))
     )
@@ -241,14 +242,16 @@ def _services(config: Config, engine: Engine, observer: LeaseObserver) -> list[_
     ]
 
 
-def _duties(engine: Engine, observer: EngineObserver, metrics: Metrics) -> Duties:
+def _duties(
+    engine: Engine, observer: EngineObserver, losses: LossObserver, metrics: Metrics
+) -> Duties:
     store = engine.store
     return Duties(
         store,
         engine.server_id,
         [
             Promoter(store.queues),
-            Reaper(store.leases, observer),
+            Reaper(store.leases, observer, on_reaped=losses.reaped),
             Pruner(store.queues),
             Sweeper(store.queues),
             Gauger(engine, observer),

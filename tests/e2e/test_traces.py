@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
 from opentelemetry.trace import TraceFlags, Tracer
 
-from penstock import Client, RetryPolicy, TaskEventKind, tracing
+from penstock import Client, RetryPolicy, TaskEventKind, TaskState, tracing
 from penstock.testing import Server
 from support.otlp_receiver import Link, OtlpReceiver, ReceivedSpan, Trace
 from support.worker_process import worker_process
@@ -261,6 +261,33 @@ async def test_a_trace_is_whole_although_the_worker_was_killed(
     assert second.attributes["penstock.execution"] == 2
     assert not second.failed
     assert second.start_ns > lost.end_ns
+
+
+@pytest.mark.slow
+async def test_a_trace_tells_of_the_loss_that_made_a_dead_letter(
+    client, producer, receiver, workers
+):
+    # given a task that may not cost a worker, and runs on one
+    tracer = producer.tracer(ALWAYS_ON)
+    async with workers.start() as doomed:
+        with tracer.start_as_current_span("checkout") as checkout:
+            submitted = await client.submit(
+                "traced.hang_once",
+                lease_duration=timedelta(seconds=5),
+                retry=RetryPolicy(max_crashes=0),
+            )
+        await until(client, submitted.task_id, TaskEventKind.PROGRESSED)
+
+        # when it does
+        await doomed.kill()
+        dead = await client.await_task(submitted.task_id)
+
+    # then the trace says so, although nothing was leased since
+    assert dead.state is TaskState.FAILED
+    whole = receiver.wait_for(has(lease=1, queue_wait=1, send=1), trace_id_of(checkout))
+    lost = whole.one("lease default")
+    assert lost.attributes["penstock.outcome"] == "lost"
+    assert lost.attributes["penstock.execution"] == 1
 
 
 async def until(client: Client, task_id: str, kind: TaskEventKind) -> None:

@@ -1,10 +1,11 @@
 """Takes away leases that ran out, and ends executions whose time is over."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import ClassVar
 
 from penstock_server.engine.observer import Observer
-from penstock_server.store.leases import LeaseStore
+from penstock_server.store.leases import LeaseStore, Reaped
 
 
 class Reaper:
@@ -18,8 +19,17 @@ class Reaper:
     every: ClassVar[timedelta] = timedelta(milliseconds=500)
     longest_pause: ClassVar[timedelta] = timedelta(seconds=3)
 
-    def __init__(self, leases: LeaseStore, observer: Observer, *, batch: int = 256) -> None:
+    def __init__(
+        self,
+        leases: LeaseStore,
+        observer: Observer,
+        *,
+        batch: int = 256,
+        on_reaped: Callable[[Reaped], None] = lambda _: None,
+    ) -> None:
+        """`on_reaped` is told of each execution that was ended."""
         self._leases = leases
+        self._on_reaped = on_reaped
         self._observer = observer
         self._batch = batch
 
@@ -33,4 +43,5 @@ class Reaper:
         reaped, more = result
         for execution in reaped:
             self._observer.reaped(execution.namespace, execution.queue, execution.outcome)
+            self._on_reaped(execution)
         return more

@@ -1,16 +1,21 @@
 """Tells metrics and traces of leases.
 
-A span is built when a task is leased: then all is known of what went before, its earlier executions
-and waits, also if their worker died.
+Spans are built when a task is leased: then all is known of what went before, its earlier executions
+and waits, also if their worker died. Only where a task ends with the loss of its worker no lease
+follows, and its span is built then.
 """
 
 from collections.abc import Sequence
 from typing import Final
 
+from penstock.v1.task_pb2 import TaskSpec
 from penstock.v1.worker_pb2 import Lease
+from penstock_server.engine.background import Background
 from penstock_server.engine.dispatch import Delivery
 from penstock_server.model.lifecycle import Outcome
-from penstock_server.model.records import LeaseRecord
+from penstock_server.model.records import ExecutionRecord, LeaseRecord
+from penstock_server.store.leases import Reaped
+from penstock_server.store.tasks import TaskStore
 from penstock_server.telemetry.metrics import Metrics
 from penstock_server.telemetry.tracing import Tracing
 
@@ -52,18 +57,7 @@ class LeaseObserver:
         before = record.previous
         ready_ms = _ready_ms(record)
         if before is not None:
-            self._tracing.lease(
-                traceparent,
-                namespace=namespace,
-                queue=queue,
-                task_id=record.task_id,
-                execution=before.number,
-                worker=before.session_id,
-                outcome=(before.outcome or Outcome.LOST).name.lower(),
-                start_ms=before.start_ms,
-                end_ms=before.end_ms,
-                failed=before.outcome not in _AS_MEANT,
-            )
+            _tell_lease(self._tracing, traceparent, namespace, queue, record.task_id, before)
             self._tracing.retry_wait(
                 traceparent,
                 namespace=namespace,
@@ -81,6 +75,51 @@ class LeaseObserver:
             start_ms=ready_ms,
             end_ms=now_ms,
         )
+
+
+class LossObserver:
+    """Tells the traces of tasks that end because their worker was lost."""
+
+    def __init__(self, tasks: TaskStore, tracing: Tracing, background: Background) -> None:
+        self._tasks = tasks
+        self._tracing = tracing
+        self._background = background
+
+    def reaped(self, execution: Reaped) -> None:
+        """The server ended an execution. If its task has ended with it, no lease will tell."""
+        if self._tracing.enabled:
+            self._background.spawn(self._tell(execution))
+
+    async def _tell(self, execution: Reaped) -> None:
+        (task,) = await self._tasks.read(execution.namespace, [execution.task_id])
+        if task is None or not task.state.ended or task.spec is None:
+            return
+        last = task.last_execution
+        if last is not None and last.outcome is execution.outcome:
+            traceparent = TaskSpec.FromString(task.spec).trace_context.traceparent
+            _tell_lease(self._tracing, traceparent, task.namespace, task.queue, task.task_id, last)
+
+
+def _tell_lease(
+    tracing: Tracing,
+    traceparent: str,
+    namespace: str,
+    queue: str,
+    task_id: str,
+    execution: ExecutionRecord,
+) -> None:
+    tracing.lease(
+        traceparent,
+        namespace=namespace,
+        queue=queue,
+        task_id=task_id,
+        execution=execution.number,
+        worker=execution.session_id,
+        outcome=(execution.outcome or Outcome.LOST).name.lower(),
+        start_ms=execution.start_ms,
+        end_ms=execution.end_ms,
+        failed=execution.outcome not in _AS_MEANT,
+    )
 
 
 def _ready_ms(record: LeaseRecord) -> int:

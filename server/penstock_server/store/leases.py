@@ -59,6 +59,7 @@ class Reaped(NamedTuple):
     namespace: str
     queue: str
     outcome: Outcome
+    task_id: str
 
 
 class LeaseStore:
@@ -223,7 +224,8 @@ class LeaseStore:
         if word == b"guarded":
             return None
         return [
-            Reaped(ns.decode(), queue.decode(), Outcome(outcome)) for ns, queue, outcome in taken
+            Reaped(ns.decode(), queue.decode(), Outcome(outcome), task_id.decode())
+            for ns, queue, outcome, task_id in taken
         ], bool(more)
 
 

@@ -1,7 +1,7 @@
 -- reap: takes away leases that ran out, and ends executions whose time is over.
 --   uses   base events notes waiting policy ending leases
 --   input  {longest pause of this duty ms, most tasks, random 0..1}
---   gives  {word, {namespace, queue, outcome} for each task, more left}; words: ok · guarded
+--   gives  {word, {namespace, queue, outcome, id} for each task, more left}; words: ok · guarded
 --   safe to repeat: yes
 --   After a pause of the duty (an outage, or a jump of the clock) nothing is taken away for one full term: workers could
 --   not renew meanwhile.
@@ -54,7 +54,7 @@ local function reap_queue(namespace, queue)
     local task = read_task(namespace, id)
     if task and task.s == 4 then
       revoke(task)
-      taken[#taken + 1] = {namespace, queue, reap(task)}
+      taken[#taken + 1] = {namespace, queue, reap(task), id}
     else
       call('ZREM', key, id)
     end
