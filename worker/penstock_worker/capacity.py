@@ -36,6 +36,8 @@ class Capacity:
         """False once the worker drains: nothing is asked for any more."""
         self.shared_ready = True
         """False while no shared runner is there to start anything."""
+        self.more_waiting = False
+        """True if the latest answer was full, so that more tasks may wait at the server."""
         self._shared_types: tuple[str, ...] = ()
         self._isolated_types: tuple[str, ...] = ()
         self._all_types: tuple[str, ...] = ()
@@ -100,6 +102,11 @@ class Capacity:
         self.asked -= ask.count
         if ask.isolated:
             self.isolated_asked -= ask.count
+
+    def answered(self, ask: Ask, count: int) -> None:
+        """Notes how many tasks an ask has brought."""
+        if ask.count:
+            self.more_waiting = count >= ask.count
 
     def started(self, *, isolated: bool) -> None:
         """Takes a slot."""

@@ -97,11 +97,6 @@ class Poller:
         """True if a poll is open that asks for tasks."""
         return self._open is not None and self._open.count > 0
 
-    @property
-    def asked(self) -> int:
-        """What the open poll asks for."""
-        return self._open.count if self._open is not None else 0
-
     def reconsider(self) -> None:
         """Polls anew if the open poll asks for much less than the worker could take."""
         if self._is_worth_superseding():
@@ -144,6 +139,8 @@ class Poller:
                 self._open = None
                 self._wake.set()
         if response is not None:
+            if not response.superseded:
+                self._capacity.answered(ask, len(response.leases))
             self._on_answer(response, sent, acknowledged)
 
     def _request(self, ask: Ask, acknowledged: list[str]) -> pb.LeaseTasksRequest:

@@ -19,7 +19,7 @@ from penstock.errors import PenstockError
 from penstock.v1 import error_pb2
 from penstock.v1 import worker_service_pb2 as pb
 from penstock_worker import endings, events
-from penstock_worker.capacity import NOTHING, Capacity
+from penstock_worker.capacity import NOTHING, Ask, Capacity
 from penstock_worker.connection import Connection
 from penstock_worker.held import Held
 
@@ -101,6 +101,11 @@ class Reporter:
     def in_flight(self) -> int:
         """Calls under way."""
         return len(self._calls)
+
+    @property
+    def goes_on(self) -> bool:
+        """True if another report follows at once, beside the one whose answer is handled now."""
+        return bool(self._dirty) or self._lane > 1
 
     def touch(self, held: Held) -> None:
         """Sends what the execution has to say, with the others' of this turn of the loop."""
@@ -191,17 +196,16 @@ class Reporter:
         else:
             ask = NOTHING
         try:
-            await self._call(request, sent)
+            await self._call(request, sent, ask)
         finally:
             self._lane -= 1
-            self._capacity.give_back(ask)
             self._pump_soon()
 
     async def _renew(self, batch: list[Held]) -> None:
         request = pb.ReportExecutionsRequest(namespace=self._namespace, session_id=self._session_id)
         sent = [beat(request.items.add(), held) for held in batch]
         try:
-            await self._call(request, sent)
+            await self._call(request, sent, NOTHING)
         finally:
             self._renewals -= 1
             self._pump_soon()
@@ -211,7 +215,7 @@ class Reporter:
             self._scheduled = True
             self._loop.call_soon(self._pump)
 
-    async def _call(self, request: pb.ReportExecutionsRequest, sent: list[Sent]) -> None:
+    async def _call(self, request: pb.ReportExecutionsRequest, sent: list[Sent], ask: Ask) -> None:
         since = time.monotonic()
         try:
             response = await self._connection.report(request, CALL_TIMEOUT)
@@ -222,7 +226,11 @@ class Reporter:
             for entry in sent:
                 entry.held.in_flight = False
             raise
+        finally:
+            # Before the answer is handled: what it did not bring can be asked for by a poll.
+            self._capacity.give_back(ask)
         self._failures = 0
+        self._capacity.answered(ask, len(response.leases))
         for entry, result in zip(sent, response.results, strict=True):
             self._settle(entry, result, since)
         self._owner.on_answer(response, since)

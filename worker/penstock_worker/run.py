@@ -163,8 +163,9 @@ class WorkerProcess:
             queues=queues,
             wait=options.poll_wait.total_seconds(),
         )
-        # While a poll waits for tasks there are none; a report that asked too would ask in vain.
-        reporter.wants_leases = lambda: poller.asked < 2 * supervisor.capacity.free
+        # While a poll waits for tasks there are none: a report that asked too would ask in vain.
+        capacity = supervisor.capacity
+        reporter.wants_leases = lambda: capacity.more_waiting or not poller.is_waiting_for_tasks
         supervisor.connect(reporter, poller)
 
     def _session(self, hello: Hello) -> worker_pb2.WorkerSession:

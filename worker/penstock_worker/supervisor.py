@@ -105,7 +105,8 @@ class Supervisor:
             self._admit(response.leases, sent, sent)
         if response.directives:
             self._follow(response.directives)
-        self.poller.reconsider()
+        if not self.reporter.goes_on:  # else that one asks for what is free
+            self.poller.reconsider()
 
     def acknowledged(self) -> list[str]:
         """Answers the directives that need not come again."""

@@ -211,6 +211,31 @@ async def test_busy_worker_asks_for_leases_in_its_reports(service: FakeWorkerSer
     assert len(service.polls) < len(service.reports)
 
 
+async def test_worker_polls_for_tasks_again_once_a_report_has_brought_none(
+    service: FakeWorkerService,
+) -> None:
+    async with running_worker(service.address, slots=1):
+        first = await service.submit("sleep", 0.2)
+        await first.leased.wait()
+        await service.until(lambda: service.polls[-1].max_tasks == 0)
+        await first.ended.wait()
+
+        await service.until(lambda: service.polls[-1].max_tasks == 1)
+        second = await service.submit("echo", 1)
+        await second.ended.wait()
+
+    assert second.outcome == "SUCCEEDED"
+
+
+async def test_quiet_worker_does_not_ask_twice(service: FakeWorkerService) -> None:
+    async with running_worker(service.address):
+        for number in range(5):
+            task = await service.submit("echo", number)
+            await task.ended.wait()
+
+    assert [report.max_tasks for report in service.reports] == [0] * 5
+
+
 async def test_polls_name_who_asks_and_number_themselves(service: FakeWorkerService) -> None:
     async with running_worker(service.address, queues=("a", "b"), labels={"gpu": "yes"}, slots=7):
         await service.until(lambda: service.polls)
