@@ -246,6 +246,11 @@ class SecuritySettings(_Section):
     def _complete(self) -> Self:
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("security.tls_cert and security.tls_key belong together: set both")
+        if self.certificates and not self.require_client_cert:
+            raise ValueError(
+                "security.certificates needs security.require_client_cert=true: without it nobody"
+                " is asked for a certificate"
+            )
         if self.require_client_cert and (self.tls_ca is None or self.tls_cert is None):
             raise ValueError(
                 "security.require_client_cert needs security.tls_cert, tls_key and tls_ca"

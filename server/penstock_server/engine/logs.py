@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from penstock_server.model.cursor import decode_logs, encode_logs
-from penstock_server.model.errors import ShuttingDown
+from penstock_server.model.errors import CursorExpired, ShuttingDown
 from penstock_server.model.lifecycle import TaskState
 from penstock_server.model.records import LogRecord, TaskRecord
 from penstock_server.store.store import Store
@@ -39,11 +39,11 @@ class Logs:
         asked for, has ended.
 
         An empty chunk comes at least every `beat` seconds. Raises `TaskNotFound`, `CursorInvalid`,
-        and `ShuttingDown` when the server drains.
+        `CursorExpired`, and `ShuttingDown` when the server drains.
         """
-        place = (
-            decode_logs(cursor, self._store.meta.history_id, task_id) if cursor else (execution, 0)
-        )
+        place = (execution, 0)
+        if cursor:
+            place = max(place, decode_logs(cursor, self._store.meta.history_id, task_id))
         last = execution or _LAST
         news = self._endings.follow(namespace, task_id)
         try:
@@ -52,6 +52,8 @@ class Logs:
                 task = await self._store.tasks.get(
                     namespace, task_id, waiting_server=self._server_id if follow else ""
                 )
+                if cursor and task.spec is None:
+                    raise CursorExpired()  # only a stub is left of the task: its log has gone
                 chunk: list[LogRecord] = []
                 while lines := await self._lines(namespace, task_id, place, last):
                     place = (lines[-1].execution, lines[-1].number)

@@ -122,7 +122,12 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
         return namespace
 
     async def _draft(
-        self, namespace: str, spec: TaskSpec, idempotency: pb.Idempotency | None = None
+        self,
+        namespace: str,
+        spec: TaskSpec,
+        idempotency: pb.Idempotency | None = None,
+        *,
+        creator: str = "",
     ) -> TaskDraft:
         queue = spec.queue or convert_draft.DEFAULT_QUEUE
         config = self._configs.at_hand(namespace, queue) or await self._configs.get(
@@ -131,7 +136,7 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
         return convert_draft.draft(
             spec,
             config=config,
-            creator=current_principal().name,
+            creator=creator or current_principal().name,
             now_ms=int(time.time() * 1000),
             idempotency=idempotency,
         )
@@ -218,7 +223,7 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
         if request.HasField("spec"):
             record = await self._tasks.get(namespace, request.task_id)
             convert_draft.refuse_another_home(request.spec, record)
-            draft = await self._draft(namespace, request.spec)
+            draft = await self._draft(namespace, request.spec, creator=record.creator)
         record = await self._tasks.retry(
             namespace, request.task_id, request_id=request.request_id, draft=draft
         )

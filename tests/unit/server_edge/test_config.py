@@ -197,13 +197,23 @@ def test_certificate_without_its_key_is_refused(tmp_path: Path) -> None:
 
 def test_certificate_rules_come_from_a_file_or_a_variable(tmp_path: Path) -> None:
     rules = "[{name: '*.workers.test', role: worker, namespaces: [prod]}]"
-    (tmp_path / "penstock.yaml").write_text(f"security: {{certificates: {rules}}}")
+    asked_for = "require_client_cert: true, tls_cert: c.pem, tls_key: k.pem, tls_ca: a.pem"
+    (tmp_path / "penstock.yaml").write_text(f"security: {{certificates: {rules}, {asked_for}}}")
+    (tmp_path / "asked").mkdir()
+    (tmp_path / "asked" / "penstock.yaml").write_text(f"security: {{{asked_for}}}")
 
     from_file = load(tmp_path)
-    from_variable = load(tmp_path / "none", PENSTOCK_SECURITY__CERTIFICATES=rules)
+    from_variable = load(tmp_path / "asked", PENSTOCK_SECURITY__CERTIFICATES=rules)
 
     assert from_file.security.certificates == from_variable.security.certificates
     assert from_file.security.certificates[0].role == "worker"
+
+
+def test_certificate_rules_are_refused_where_no_certificate_is_asked_for(tmp_path: Path) -> None:
+    rules = "[{name: '*.workers.test', role: worker, namespaces: [prod]}]"
+
+    with pytest.raises(ConfigError, match="require_client_cert=true"):
+        load(tmp_path, PENSTOCK_SECURITY__CERTIFICATES=rules)
 
 
 def test_every_setting_has_a_meaning_and_a_variable_that_sets_it(tmp_path: Path) -> None:

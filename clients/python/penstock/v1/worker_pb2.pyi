@@ -142,11 +142,13 @@ class Lease(_message.Message):
     """Crashes of the task so far."""
     @_builtins.property
     def term(self) -> _duration_pb2.Duration:
-        """How long the lease lasts once accepted. Counted from when the worker sent the call that brought it."""
+        """How long the lease lasts once accepted. Counted from when the worker sent the latest accept or heartbeat that was
+        answered, and until then from when the lease arrived.
+        """
 
     @_builtins.property
     def accept_within(self) -> _duration_pb2.Duration:
-        """How long the lease lasts until it is accepted. Counted likewise."""
+        """How long the lease lasts until it is accepted. Counted from when it arrived: a poll may wait longer than this."""
 
     @_builtins.property
     def spec(self) -> _task_pb2.TaskSpec:

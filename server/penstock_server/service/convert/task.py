@@ -88,6 +88,9 @@ def _set_outcome(message: task_pb2.Task, record: TaskRecord, last: ExecutionReco
             message.result.CopyFrom(report.result)
     elif last.outcome not in (Outcome.SUCCEEDED, Outcome.RELEASED):
         message.failure.CopyFrom(failure_of(last))
+    elif record.state is TaskState.FAILED:
+        message.failure.kind = "penstock.Released"
+        message.failure.message = f"given back {record.releases} times in a row"
 
 
 def failure_of(record: ExecutionRecord) -> task_pb2.Failure:

@@ -45,7 +45,7 @@ def _fill_lease(lease: worker_pb2.Lease, record: LeaseRecord, accept_within_ms: 
     set_time(lease.schedule_time, record.due_ms)
     lease.spec.MergeFromString(record.spec)
     before = record.previous
-    if before is not None and before.outcome is not Outcome.RELEASED:
+    if before is not None and before.outcome not in (Outcome.SUCCEEDED, Outcome.RELEASED):
         lease.previous_failure.CopyFrom(convert_task.failure_of(before))
 
 

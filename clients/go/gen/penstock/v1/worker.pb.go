@@ -171,9 +171,10 @@ type Lease struct {
 	LeaseToken string `protobuf:"bytes,1,opt,name=lease_token,json=leaseToken,proto3" json:"lease_token,omitempty"`
 	// Rises with every lease of the task, for use against outside stores.
 	Fence int64 `protobuf:"varint,2,opt,name=fence,proto3" json:"fence,omitempty"`
-	// How long the lease lasts once accepted. Counted from when the worker sent the call that brought it.
+	// How long the lease lasts once accepted. Counted from when the worker sent the latest accept or heartbeat that was
+	// answered, and until then from when the lease arrived.
 	Term *durationpb.Duration `protobuf:"bytes,3,opt,name=term,proto3" json:"term,omitempty"`
-	// How long the lease lasts until it is accepted. Counted likewise.
+	// How long the lease lasts until it is accepted. Counted from when it arrived: a poll may wait longer than this.
 	AcceptWithin *durationpb.Duration `protobuf:"bytes,4,opt,name=accept_within,json=acceptWithin,proto3" json:"accept_within,omitempty"`
 	// The leased task.
 	TaskId string `protobuf:"bytes,5,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
