@@ -197,7 +197,9 @@ def test_certificate_without_its_key_is_refused(tmp_path: Path) -> None:
 
 def test_certificate_rules_come_from_a_file_or_a_variable(tmp_path: Path) -> None:
     rules = "[{name: '*.workers.test', role: worker, namespaces: [prod]}]"
-    asked_for = "require_client_cert: true, tls_cert: c.pem, tls_key: k.pem, tls_ca: a.pem"
+    pem = tmp_path / "any.pem"
+    pem.touch()
+    asked_for = f"require_client_cert: true, tls_cert: {pem}, tls_key: {pem}, tls_ca: {pem}"
     (tmp_path / "penstock.yaml").write_text(f"security: {{certificates: {rules}, {asked_for}}}")
     (tmp_path / "asked").mkdir()
     (tmp_path / "asked" / "penstock.yaml").write_text(f"security: {{{asked_for}}}")
