@@ -66,13 +66,16 @@ class Capacity:
             return 0
         return self.isolated_slots - self.isolated_running - self.isolated_asked
 
-    def poll_ask(self) -> Ask:
-        """Answers what a poll should ask for now: all types where there is room for all."""
+    def poll_ask(self, *, leave_shared: bool = False) -> Ask:
+        """Answers what a poll should ask for now: all types where there is room for all.
+
+        With `leave_shared` tasks of shared types alone are left to reports.
+        """
         isolated = min(self.free, self.isolated_free)
         if isolated > 0:
             shared = self._shared_types if self.shared_ready else ()
             return Ask(isolated, shared + self._isolated_types, isolated=True)
-        return self.report_ask()
+        return NOTHING if leave_shared else self.report_ask()
 
     def report_ask(self) -> Ask:
         """Answers what a report should ask for now: shared types, which come in crowds.
@@ -84,11 +87,11 @@ class Capacity:
             return Ask(count, self._shared_types, isolated=False)
         return NOTHING
 
-    def is_worth_superseding(self, ask: Ask) -> bool:
+    def is_worth_superseding(self, ask: Ask, *, leave_shared: bool = False) -> bool:
         """Answers whether a newer poll should take the place of an open one with this ask."""
         if ask.isolated:
             return False
-        better = self.poll_ask()
+        better = self.poll_ask(leave_shared=leave_shared)
         return better.isolated or better.count >= max(1, 2 * ask.count)
 
     def take(self, ask: Ask) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import Callable
 from typing import Final, Protocol
 
 import structlog
@@ -80,6 +81,8 @@ class Poller:
         self._failures = 0
         self._ever_answered = False
         self._superseded_time = 0.0
+        self.leaves_asking: Callable[[], bool] = lambda: False
+        """Whether reports ask for shared types now, so that polls need not; set by the owner."""
 
     async def run(self) -> None:
         """Polls for ever. Raises WorkerStartError if the server never lets this worker in."""
@@ -102,13 +105,20 @@ class Poller:
         if self._is_worth_superseding():
             self._wake.set()
 
+    def look_again(self) -> None:
+        """Reconsiders once the call whose answer is handled now is over."""
+        if self._open is not None:
+            self._wake.set()
+
     def renew(self) -> None:
         """Polls anew whatever the open poll asks for: something about the worker has changed."""
         self._open = None
         self._wake.set()
 
     def _is_worth_superseding(self) -> bool:
-        return self._open is None or self._capacity.is_worth_superseding(self._open)
+        if self._open is None:
+            return True
+        return self._capacity.is_worth_superseding(self._open, leave_shared=self.leaves_asking())
 
     async def _pause(self) -> None:
         if self._failures:
@@ -121,7 +131,7 @@ class Poller:
             self._superseded_time = time.monotonic()
 
     async def _poll(self) -> None:
-        ask = self._capacity.poll_ask()
+        ask = self._capacity.poll_ask(leave_shared=self.leaves_asking())
         acknowledged = self._owner.acknowledged()
         request = self._request(ask, acknowledged)
         sequence = self._sequence

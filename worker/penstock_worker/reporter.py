@@ -103,6 +103,11 @@ class Reporter:
         return len(self._calls)
 
     @property
+    def is_busy(self) -> bool:
+        """True if a report is under way or about to be, which can ask for tasks."""
+        return bool(self._dirty) or self._lane > 0
+
+    @property
     def goes_on(self) -> bool:
         """True if another report follows at once, beside the one whose answer is handled now."""
         return bool(self._dirty) or self._lane > 1

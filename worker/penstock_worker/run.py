@@ -166,6 +166,7 @@ class WorkerProcess:
         # While a poll waits for tasks there are none: a report that asked too would ask in vain.
         capacity = supervisor.capacity
         reporter.wants_leases = lambda: capacity.more_waiting or not poller.is_waiting_for_tasks
+        poller.leaves_asking = lambda: reporter.is_busy
         supervisor.connect(reporter, poller)
 
     def _session(self, hello: Hello) -> worker_pb2.WorkerSession:

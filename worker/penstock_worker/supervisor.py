@@ -106,7 +106,7 @@ class Supervisor:
         if response.directives:
             self._follow(response.directives)
         if not self.reporter.goes_on:  # else that one asks for what is free
-            self.poller.reconsider()
+            self.poller.look_again()
 
     def acknowledged(self) -> list[str]:
         """Answers the directives that need not come again."""

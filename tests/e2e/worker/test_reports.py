@@ -208,7 +208,6 @@ async def test_busy_worker_asks_for_leases_in_its_reports(service: FakeWorkerSer
             await task.ended.wait()
 
     assert any(report.max_tasks > 0 for report in service.reports)
-    assert len(service.polls) < len(service.reports)
 
 
 async def test_worker_polls_for_tasks_again_once_a_report_has_brought_none(

@@ -51,6 +51,13 @@ def test_shared_asks_leave_room_for_isolated_ones() -> None:
     assert made.poll_ask() == Ask(2, ("s", "i"), isolated=True)
 
 
+def test_polls_leave_shared_types_to_busy_reports_but_never_isolated_ones() -> None:
+    shared, mixed = capacity(10, 2, SHARED), capacity(10, 2, SHARED, ISOLATED)
+
+    assert shared.poll_ask(leave_shared=True) is NOTHING
+    assert mixed.poll_ask(leave_shared=True) == Ask(2, ("s", "i"), isolated=True)
+
+
 def test_draining_worker_and_one_without_a_runner_ask_for_nothing() -> None:
     made = capacity(10, 2, SHARED)
 
