@@ -56,6 +56,14 @@ class App:
             return refusal_in(error)
         raise AssertionError(f"{method} was not refused: {answer}")
 
+    async def until_taken(self, method: str, **fields: Any) -> Any:
+        """The answer to a request, which is repeated for as long as it is refused."""
+        while True:
+            try:
+                return await self.call(method, **fields)
+            except grpc.aio.AioRpcError:
+                await asyncio.sleep(0.05)
+
     def stream(self, method: str, *, patience: float = PATIENCE, **fields: Any) -> Stream:
         """The answers of a stream."""
         answer = GetMessageClass(METHODS[method].output_type)
@@ -97,8 +105,7 @@ class Stream:
 
     async def next(self) -> Any:
         """The next answer; None at the end."""
-        answer = await self._call.read()
-        return None if answer is grpc.aio.EOF else answer
+        return await anext(aiter(self._call), None)
 
     async def rest(self) -> list[Any]:
         """All answers up to the end."""

@@ -95,10 +95,17 @@ def store_program(kind: StoreKind) -> Iterator[StoreProgram]:
             process.wait()
 
 
-def start_store(binary: Path, path: Path, *, cluster: bool = False) -> subprocess.Popen[bytes]:
-    """Starts a store program that listens on a unix socket, and waits until it answers."""
+def start_store(
+    binary: Path, path: Path, *, cluster: bool = False, keep: bool = False
+) -> subprocess.Popen[bytes]:
+    """Starts a store program that listens on a unix socket, and waits until it answers.
+
+    With `keep` everything that it answered is on disk, beside the socket.
+    """
     options = {"port": "0", "unixsocket": str(path), "dir": str(path.parent)}
-    options |= {"save": "", "appendonly": "no", "daemonize": "no"}
+    options |= {"save": "", "appendonly": "yes" if keep else "no", "daemonize": "no"}
+    if keep:
+        options["appendfsync"] = "always"
     if cluster:
         options |= {"cluster-enabled": "yes", "cluster-config-file": str(path.parent / "nodes")}
         # A node of a cluster must have a port; nobody talks to it there.
