@@ -8,6 +8,7 @@ embedded store shuts down when nobody needs it any more.
 """
 
 import asyncio
+import gc
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -130,11 +131,23 @@ async def serve(
             ready = Ready(address, page, os.getpid(), str(store_url))
             _log.info(events.SERVER_READY, address=ready.address, metrics=page, store=ready.store)
             on_ready(ready)
+            _relax_collector()
             await stop.wait()
             await _end(config, rooms, server, stop)
             for task in tasks:
                 task.cancel()
     _log.info(events.SERVER_STOPPED)
+
+
+def _relax_collector() -> None:
+    """Lets the garbage collector look less often.
+
+    Calls make many short-lived objects and hardly any cycles: by default looking for those takes
+    a tenth of the server's time. What lives since the start is not looked at again.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 async def _end(config: Config, rooms: "_Rooms", server: grpc.aio.Server, stop: Stop) -> None:

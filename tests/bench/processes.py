@@ -30,14 +30,22 @@ class ProcessEnded(Exception):
 class Process:
     """One process, started at once; what it writes goes to a file of its own."""
 
-    def __init__(self, name: str, command: Sequence[str], folder: Path, *, piped: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        folder: Path,
+        *,
+        piped: bool,
+        env: dict[str, str] | None = None,
+    ) -> None:
         self.name = name
         self.log = folder / f"{name}.log"
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command,
                 cwd=folder,
-                env=environment(),
+                env=env or environment(),
                 stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
                 stdout=subprocess.PIPE if piped else log,
                 stderr=log,

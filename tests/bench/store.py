@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import redis
 
-from bench.processes import Process
+from bench.processes import Process, environment
+from penstock_server.embedded.allocator import store_environment
 from penstock_server.embedded.binary import find_binary
 from penstock_server.store.keys import key
 
@@ -57,7 +58,13 @@ def running_store(folder: Path) -> Iterator[MeasuredStore]:
     data.mkdir()
     options = _OPTIONS | {"unixsocket": str(path), "dir": str(data)}
     words = [word for name, value in options.items() for word in (f"--{name}", value)]
-    process = Process("store", [str(find_binary()), *words], folder, piped=False)
+    process = Process(
+        "store",
+        [str(find_binary()), *words],
+        folder,
+        piped=False,
+        env=store_environment(environment()),
+    )
     try:
         store = MeasuredStore(process, path)
         process.wait_until(lambda: _answers(path))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from penstock_server.embedded import wire
+from penstock_server.embedded.allocator import store_environment
 from penstock_server.embedded.errors import EmbeddedStoreFailed
 from penstock_server.embedded.folder import DataFolder, try_lock
 
@@ -115,6 +116,7 @@ async def start_process(
             stdout=log,
             stderr=log,
             pass_fds=(lock,),
+            env=store_environment(),
             start_new_session=True,  # Ctrl-C is for the server, which ends the store last
         )
     finally:

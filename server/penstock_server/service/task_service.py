@@ -75,11 +75,8 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
             for refusal in _with_the_rest_aborted(errors):
                 add(error=to_item_error(refusal))
             return response
-        drafts = [
-            await self._draft(namespace, item.spec, item.idempotency)
-            for item, error in zip(request.items, errors, strict=True)
-            if error is None
-        ]
+        items = [item for item, error in zip(request.items, errors, strict=True) if error is None]
+        drafts = await self._drafts(namespace, items)
         results = iter(await self._submit_all(namespace, drafts, request))
         for error in errors:
             result = next(results) if error is None else error
@@ -129,17 +126,37 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
         *,
         creator: str = "",
     ) -> TaskDraft:
-        queue = spec.queue or convert_draft.DEFAULT_QUEUE
-        config = self._configs.at_hand(namespace, queue) or await self._configs.get(
-            namespace, queue
-        )
         return convert_draft.draft(
             spec,
-            config=config,
+            config=await self._config(namespace, spec.queue or convert_draft.DEFAULT_QUEUE),
             creator=creator or current_principal().name,
             now_ms=int(time.time() * 1000),
             idempotency=idempotency,
         )
+
+    async def _drafts(self, namespace: str, items: Sequence[pb.SubmitTasksItem]) -> list[TaskDraft]:
+        """Drafts of a batch; whatever its items share is looked up once."""
+        specs = [item.spec for item in items]
+        queues = [spec.queue or convert_draft.DEFAULT_QUEUE for spec in specs]
+        configs = {queue: await self._config(namespace, queue) for queue in set(queues)}
+        creator, now_ms = current_principal().name, int(time.time() * 1000)
+        return [
+            convert_draft.draft(
+                spec,
+                config=configs[queue],
+                creator=creator,
+                now_ms=now_ms,
+                idempotency=item.idempotency,
+            )
+            for item, spec, queue in zip(items, specs, queues, strict=True)
+        ]
+
+    async def _config(self, namespace: str, queue: str) -> QueueConfig | None:
+        """What the queue fills in; None if that is nothing."""
+        config = self._configs.at_hand(namespace, queue)
+        if config is None:
+            config = await self._configs.get(namespace, queue)
+        return config if config.ByteSize() else None
 
     # ---- look ---------------------------------------------------------------------------------
 

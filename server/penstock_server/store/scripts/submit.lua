@@ -19,11 +19,19 @@ local function open_queue(namespace, queue)
   queues[namespace .. ':' .. queue] = nil
 end
 
+-- The backlog as it was before this call, read once; what the call itself adds is counted in `backlog`.
+local backlog_before = {}
+
 local function has_room(namespace, tasks, bytes)
-  local used = call('HMGET', key_backlog(), namespace .. ':n', namespace .. ':b')
-  local sums = backlog[namespace] or {0, 0}
-  return (tonumber(used[1]) or 0) + sums[1] + tasks <= LIMITS.backlog_count
-    and (tonumber(used[2]) or 0) + sums[2] + bytes <= LIMITS.backlog_bytes
+  local before = backlog_before[namespace]
+  if not before then
+    local used = call('HMGET', key_backlog(), namespace .. ':n', namespace .. ':b')
+    before = {tonumber(used[1]) or 0, tonumber(used[2]) or 0}
+    backlog_before[namespace] = before
+  end
+  local sums = backlog[namespace]
+  if sums then tasks, bytes = tasks + sums[1], bytes + sums[2] end
+  return before[1] + tasks <= LIMITS.backlog_count and before[2] + bytes <= LIMITS.backlog_bytes
 end
 
 -- What an idempotency key says about an item: nil if the item is new, else a result, or 'replace' and the task that must give way.
