@@ -3,7 +3,7 @@
 A script queues what it writes for the append-only file as many small objects and frees them at
 once. The allocator of glibc takes half of the store's processor time for that. With jemalloc a task
 costs the store a third less, and with the settings below an eighth to a fifth less
-(docs/performance.md).
+(docs/how-to/benchmark.md).
 """
 
 import os
