@@ -6,9 +6,7 @@ measurement left behind can be found, and ends when the measurement dies (Linux)
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -17,10 +15,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from penstock_server.embedded.process import bound_to_this_process
+
 FOLDER_PREFIX: Final = "penstock-bench-"
 TESTS: Final = Path(__file__).resolve().parents[1]
-_DIE_WITH_PARENT: Final = 1  # PR_SET_PDEATHSIG
-_LIBC: Final = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 class ProcessEnded(Exception):
@@ -43,14 +41,13 @@ class Process:
         self.log = folder / f"{name}.log"
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                command,
+                bound_to_this_process(command),
                 cwd=folder,
                 env=env or environment(),
                 stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
                 stdout=subprocess.PIPE if piped else log,
                 stderr=log,
                 text=True,
-                preexec_fn=_die_with_parent,
             )
 
     @property
@@ -119,8 +116,3 @@ def environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     kept = {name: value for name, value in given.items() if not name.startswith("PENSTOCK_")}
     path = [str(TESTS), *filter(None, [kept.get("PYTHONPATH")])]
     return kept | {"PYTHONPATH": os.pathsep.join(path)}
-
-
-def _die_with_parent() -> None:
-    if _LIBC is not None:
-        _LIBC.prctl(_DIE_WITH_PARENT, signal.SIGTERM)

@@ -20,7 +20,7 @@ from penstock_server.embedded.allocator import store_environment
 from penstock_server.embedded.errors import EmbeddedStoreFailed
 from penstock_server.embedded.folder import DataFolder, try_lock
 
-# Becomes the store program after asking for a SIGTERM at its parent's death. A small program of its
+# Becomes another program after asking for a SIGTERM at its parent's death. A small program of its
 # own, because code that runs between fork and exec in a process with threads may hang.
 _LAUNCHER: Final = """
 import ctypes, os, signal, sys
@@ -28,11 +28,19 @@ parent, program = int(sys.argv[1]), sys.argv[2:]
 if sys.platform == "linux":
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)
     if os.getppid() != parent:
-        sys.exit("the process that started the store is gone")
+        sys.exit("the process that started this one is gone")
 os.execv(program[0], program)
 """
 
 _LARGEST_LOG: Final = 1 << 20
+
+
+def bound_to_this_process(program: Sequence[str]) -> list[str]:
+    """The command that runs a program, given by its path, which ends when this process dies.
+
+    Ends it with SIGTERM, on Linux; elsewhere the program runs on.
+    """
+    return [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), *program]
 
 
 class StoreProcess:
@@ -110,8 +118,7 @@ async def start_process(
         # Inherited, so the lock is held until the program and all that it forked have ended.
         try_lock(lock)
         process = await asyncio.create_subprocess_exec(
-            *[sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid())],
-            *program,
+            *bound_to_this_process(program),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -9,12 +9,13 @@ reads the store by itself, until it has caught up. Either way it sees every even
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import structlog
 
 from penstock_server.model.cursor import Place, decode_watch, encode_watch
-from penstock_server.model.errors import CursorExpired, ShuttingDown
+from penstock_server.model.errors import CursorExpired, ShuttingDown, StoreUnavailable
 from penstock_server.model.records import EventRecord, TaskRecord
 from penstock_server.store.store import Store
 
@@ -90,8 +91,10 @@ class Watcher:
     async def _take(self) -> list[EventRecord]:
         events: list[EventRecord] = []
         for partition, place in enumerate(self._places):
-            found, self._places[partition] = await self._hub.after(partition, place)
-            events += found
+            # While the store is away there is no news; the hub announces when it looks again.
+            with suppress(StoreUnavailable):
+                found, self._places[partition] = await self._hub.after(partition, place)
+                events += found
         return events
 
     def _wanted(self, event: EventRecord) -> bool:

@@ -10,6 +10,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 from datetime import timedelta
 from pathlib import Path
 
@@ -199,12 +200,14 @@ async def test_a_folder_with_a_long_path_has_its_socket_elsewhere(
 async def test_a_socket_folder_that_others_may_write_to_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "r" / "penstock").mkdir(parents=True)
-    (tmp_path / "r" / "penstock").chmod(0o777)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "r"))
+    # Not in tmp_path: a socket there may have a path that is too long.
+    with tempfile.TemporaryDirectory(prefix="penstock-", dir="/tmp") as runtime:
+        (Path(runtime) / "penstock").mkdir()
+        (Path(runtime) / "penstock").chmod(0o777)
+        monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
 
-    with pytest.raises(UnsafeFolder, match="chmod 700"):
-        DataFolder(tmp_path / ("d" * 100)).prepare()
+        with pytest.raises(UnsafeFolder, match="chmod 700"):
+            DataFolder(tmp_path / ("d" * 100)).prepare()
 
 
 async def test_a_program_that_ends_at_once_is_reported_with_its_last_words(tmp_path: Path) -> None:
