@@ -68,6 +68,9 @@ async def _look(store: Store, partition: int) -> _Picture:
             picture.queues[namespace, queue] = await _hash(store, prefix + name)
     for name in names:
         await _take(store, picture, prefix, name)
+    # Cancelled and retried since the purge: it waits anew, and the sweep will pass it by.
+    for (namespace, *_), members in (*picture.ready.items(), *picture.sets["due"].items()):
+        picture.purged -= {(namespace, member) for member in members}
     return picture
 
 

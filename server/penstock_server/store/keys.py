@@ -116,7 +116,7 @@ TASK_FIELDS: Final = {
     "w": "session of the latest lease",
     "b": "when the latest execution was leased",
     "ac": "number of the latest execution that was accepted",
-    "o": "outcome of the latest execution that ended, unless it succeeded",
+    "o": "outcome of the latest execution that ended, unless it succeeded; 9: an operator's word",
     "e": "when it ended",
     "n": "size of the spec, bytes",
     "cr": "cancel reason",

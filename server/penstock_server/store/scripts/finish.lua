@@ -3,10 +3,11 @@
 --   input  {namespace, id, state (5 or 6), report}
 --   gives  {word, state}; words: ok · not_found · conflict
 --   safe to repeat: yes, for the same end
+local BY_OPERATOR = 9 -- no outcome of an execution that a worker had
 local namespace, id, state = input[1], input[2], input[3]
 local task = read_task(namespace, id)
 if not task then return cmsgpack.pack({'not_found', 0}) end
-if task.s == state and task.o == 0 then return cmsgpack.pack({'ok', state}) end
+if task.s == state and task.o == BY_OPERATOR then return cmsgpack.pack({'ok', state}) end
 if not allowed(state == 5 and 'succeed' or 'bury', task) then return cmsgpack.pack({'conflict', task.s}) end
 if task.s == 4 then
   revoke(task)
@@ -16,10 +17,10 @@ else
 end
 -- The operator's word is an execution of its own, which nobody leased.
 task.x, task.b, task.w, task.f = task.x + 1, now, '', task.f or 0
-call('HSET', key_task(namespace, id), 'x', task.x, 'o', 0)
+call('HSET', key_task(namespace, id), 'x', task.x, 'o', BY_OPERATOR)
+call('HDEL', key_task(namespace, id), 't')
 keep_execution(task, state == 5 and 1 or 2, input[4], 'ended by an operator')
-task.o = 0
-call('HSET', key_task(namespace, id), 'o', 0)
+task.o = BY_OPERATOR
 end_task(task, state, state == 5 and 5 or 7, {})
 write_all()
 return cmsgpack.pack({'ok', state})

@@ -22,7 +22,7 @@ local function look(type)
     call('ZREM', key_groups(namespace, queue, epoch, type), groups[1])
     return look(type)
   end
-  return {type = type, group = groups[1], time = tonumber(groups[2]), alone = #groups == 2, score = tonumber(head[2])}
+  return {type = type, group = groups[1], time = tonumber(groups[2]), alone = #groups == 2, score = tonumber(head[2]), id = head[1]}
 end
 
 local function heads_of(types)
@@ -52,11 +52,18 @@ local function draw(type, group, count, into)
   end
 end
 
+-- Ids rise with time: those of the same millisecond keep their order, also across types.
+local function comes_before(one, other)
+  if one.time ~= other.time then return one.time < other.time end
+  if one.score ~= other.score then return one.score < other.score end
+  return one.id < other.id
+end
+
 local function pick_one(heads, into)
   local best
   for position, head in ipairs(heads) do
     local b = best and heads[best]
-    if not b or head.time < b.time or (head.time == b.time and head.score < b.score) then best = position end
+    if not b or comes_before(head, b) then best = position end
   end
   local head, shared = heads[best], false
   for _, other in ipairs(heads) do shared = shared or not other.alone or other.group ~= head.group end

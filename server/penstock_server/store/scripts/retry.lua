@@ -22,6 +22,7 @@ local function take_out()
   if task.s == 2 then return unwait(namespace, task.q, task.y, task.g, id) end
   call('ZREM', key_ended(), namespace .. ':' .. id)
   call('ZREM', key_dead(namespace, task.q), id)
+  task.o = nil
   call('HDEL', key_task(namespace, id), 'e', 'cr', 't')
   local key = own_key(task)
   if key then call('PERSIST', key) end
