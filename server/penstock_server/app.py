@@ -32,6 +32,7 @@ from penstock.v1 import (
 from penstock.v1.queue_pb2 import QueueConfig
 from penstock_server import options
 from penstock_server.config import Address, Config, StoreUrl
+from penstock_server.duties.auditor import Auditor
 from penstock_server.duties.duty import Duties
 from penstock_server.duties.gauger import Gauger
 from penstock_server.duties.promoter import Promoter
@@ -267,6 +268,7 @@ def _duties(
             Reaper(store.leases, observer, on_reaped=losses.reaped),
             Pruner(store.queues),
             Sweeper(store.queues),
+            Auditor(store.audit),
             Gauger(engine, observer),
         ],
         on_run=lambda name, seconds: metrics.duty_duration.labels(name).observe(seconds),

@@ -127,6 +127,20 @@ class Connection:
         """Runs a reading command; repeated by the client when the connection breaks."""
         return await self._command(self.reads, *command)
 
+    async def scan(
+        self, partition: int, cursor: int, pattern: str, count: int
+    ) -> tuple[int, list[str]]:
+        """Walks over the keys of the node that has the partition; 0 begins, and 0 is the end."""
+        client = self.reads
+        node: dict[str, Any] = {}
+        if isinstance(client, RedisCluster):
+            node = {"target_nodes": client.get_node_from_key(keys.tag(partition))}
+        command = ("SCAN", cursor, "MATCH", pattern, "COUNT", count)
+        answer = await self._command(client, *command, **node)
+        # A cluster client answers with what each node said, by name.
+        after, names = next(iter(answer.values())) if isinstance(answer, dict) else answer
+        return int(after), [name.decode() for name in names]
+
     async def write(self, *command: Any) -> Any:
         """Runs a writing command, once."""
         return await self._command(self.mutations, *command)
@@ -135,10 +149,10 @@ class Connection:
         """Runs a command that may wait for long."""
         return await self._command(self.blocking, *command)
 
-    async def _command(self, client: AnyRedis, *command: Any) -> Any:
+    async def _command(self, client: AnyRedis, *command: Any, **options: Any) -> Any:
         cancels = _cancels()
         try:
-            answer = await client.execute_command(*command)
+            answer = await client.execute_command(*command, **options)
         except asyncio.CancelledError:
             raise
         except Exception as error:

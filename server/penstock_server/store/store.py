@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from penstock_server.model.records import StoreLimits
 
+from .audit import Audit
 from .connection import Connection
 from .lanes import Lanes
 from .leases import LeaseStore
@@ -38,6 +39,7 @@ class Store:
         self.namespaces = NamespaceStore(lanes, most=limits.namespaces)
         self.events = EventStream(lanes)
         self.logs = LogStream(lanes)
+        self.audit = Audit(lanes)
         self._lanes = lanes
 
     def home(self, namespace: str, queue: str) -> int:
