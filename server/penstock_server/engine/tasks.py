@@ -91,7 +91,9 @@ class Tasks:
         await_end: bool = False,
     ) -> list[Submitted | PenstockError]:
         results: list[Submitted | PenstockError] = []
-        for number, chunk in enumerate(_chunks(drafts)):
+        # An all-or-none batch is one call of the script: the service has bounded it.
+        chunks = [drafts] if all_or_none else _chunks(drafts)
+        for number, chunk in enumerate(chunks):
             # Chunks of a repeated call are cut alike, so each one can be known again by its number.
             part = f"{request_id}:{number}" if request_id and number else request_id
             ids = ids_from(self._ids.first(home), len(chunk))

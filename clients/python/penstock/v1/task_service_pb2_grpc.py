@@ -193,8 +193,8 @@ class TaskServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteTask(self, request, context):
-        """Deletes the record of an ended task, its executions and its logs. May be repeated: a deleted task answers
-        TASK_NOT_FOUND. Reasons: TASK_NOT_FOUND, TASK_STATE_CONFLICT.
+        """Deletes the record of an ended task, its executions and its logs, and forgets its idempotency key. May be repeated: a
+        deleted task answers TASK_NOT_FOUND. Reasons: TASK_NOT_FOUND, TASK_STATE_CONFLICT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -76,8 +76,8 @@ class TaskServiceStub:
     Reasons: TASK_NOT_FOUND, TASK_STATE_CONFLICT, TOO_LARGE.
     """
     DeleteTask: _grpc.UnaryUnaryMultiCallable[_task_service_pb2.DeleteTaskRequest, _task_service_pb2.DeleteTaskResponse]
-    """Deletes the record of an ended task, its executions and its logs. May be repeated: a deleted task answers
-    TASK_NOT_FOUND. Reasons: TASK_NOT_FOUND, TASK_STATE_CONFLICT.
+    """Deletes the record of an ended task, its executions and its logs, and forgets its idempotency key. May be repeated: a
+    deleted task answers TASK_NOT_FOUND. Reasons: TASK_NOT_FOUND, TASK_STATE_CONFLICT.
     """
     ListExecutions: _grpc.UnaryUnaryMultiCallable[_task_service_pb2.ListExecutionsRequest, _task_service_pb2.ListExecutionsResponse]
     """Lists the executions of a task, newest first. May be repeated. Reasons: TASK_NOT_FOUND, PAGE_TOKEN_INVALID."""
@@ -141,8 +141,8 @@ class TaskServiceAsyncStub(TaskServiceStub):
     Reasons: TASK_NOT_FOUND, TASK_STATE_CONFLICT, TOO_LARGE.
     """
     DeleteTask: _aio.UnaryUnaryMultiCallable[_task_service_pb2.DeleteTaskRequest, _task_service_pb2.DeleteTaskResponse]  # type: ignore[assignment]
-    """Deletes the record of an ended task, its executions and its logs. May be repeated: a deleted task answers
-    TASK_NOT_FOUND. Reasons: TASK_NOT_FOUND, TASK_STATE_CONFLICT.
+    """Deletes the record of an ended task, its executions and its logs, and forgets its idempotency key. May be repeated: a
+    deleted task answers TASK_NOT_FOUND. Reasons: TASK_NOT_FOUND, TASK_STATE_CONFLICT.
     """
     ListExecutions: _aio.UnaryUnaryMultiCallable[_task_service_pb2.ListExecutionsRequest, _task_service_pb2.ListExecutionsResponse]  # type: ignore[assignment]
     """Lists the executions of a task, newest first. May be repeated. Reasons: TASK_NOT_FOUND, PAGE_TOKEN_INVALID."""
@@ -263,8 +263,8 @@ class TaskServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _task_service_pb2.DeleteTaskRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_task_service_pb2.DeleteTaskResponse, _abc.Awaitable[_task_service_pb2.DeleteTaskResponse]]:
-        """Deletes the record of an ended task, its executions and its logs. May be repeated: a deleted task answers
-        TASK_NOT_FOUND. Reasons: TASK_NOT_FOUND, TASK_STATE_CONFLICT.
+        """Deletes the record of an ended task, its executions and its logs, and forgets its idempotency key. May be repeated: a
+        deleted task answers TASK_NOT_FOUND. Reasons: TASK_NOT_FOUND, TASK_STATE_CONFLICT.
         """
 
     @_abc_1.abstractmethod

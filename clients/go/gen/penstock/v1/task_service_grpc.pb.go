@@ -76,8 +76,8 @@ type TaskServiceClient interface {
 	// waits for its next attempt becomes ready at once. With a `request_id` it may be repeated.
 	// Reasons: TASK_NOT_FOUND, TASK_STATE_CONFLICT, TOO_LARGE.
 	RetryTask(ctx context.Context, in *RetryTaskRequest, opts ...grpc.CallOption) (*RetryTaskResponse, error)
-	// Deletes the record of an ended task, its executions and its logs. May be repeated: a deleted task answers
-	// TASK_NOT_FOUND. Reasons: TASK_NOT_FOUND, TASK_STATE_CONFLICT.
+	// Deletes the record of an ended task, its executions and its logs, and forgets its idempotency key. May be repeated: a
+	// deleted task answers TASK_NOT_FOUND. Reasons: TASK_NOT_FOUND, TASK_STATE_CONFLICT.
 	DeleteTask(ctx context.Context, in *DeleteTaskRequest, opts ...grpc.CallOption) (*DeleteTaskResponse, error)
 	// Lists the executions of a task, newest first. May be repeated. Reasons: TASK_NOT_FOUND, PAGE_TOKEN_INVALID.
 	ListExecutions(ctx context.Context, in *ListExecutionsRequest, opts ...grpc.CallOption) (*ListExecutionsResponse, error)
@@ -297,8 +297,8 @@ type TaskServiceServer interface {
 	// waits for its next attempt becomes ready at once. With a `request_id` it may be repeated.
 	// Reasons: TASK_NOT_FOUND, TASK_STATE_CONFLICT, TOO_LARGE.
 	RetryTask(context.Context, *RetryTaskRequest) (*RetryTaskResponse, error)
-	// Deletes the record of an ended task, its executions and its logs. May be repeated: a deleted task answers
-	// TASK_NOT_FOUND. Reasons: TASK_NOT_FOUND, TASK_STATE_CONFLICT.
+	// Deletes the record of an ended task, its executions and its logs, and forgets its idempotency key. May be repeated: a
+	// deleted task answers TASK_NOT_FOUND. Reasons: TASK_NOT_FOUND, TASK_STATE_CONFLICT.
 	DeleteTask(context.Context, *DeleteTaskRequest) (*DeleteTaskResponse, error)
 	// Lists the executions of a task, newest first. May be repeated. Reasons: TASK_NOT_FOUND, PAGE_TOKEN_INVALID.
 	ListExecutions(context.Context, *ListExecutionsRequest) (*ListExecutionsResponse, error)
