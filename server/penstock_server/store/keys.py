@@ -43,7 +43,7 @@ TEMPLATES: Final = {
     "leases": "leases:{namespace}:{queue}",
     # sorted set: task id → when it became a dead letter.
     "dead": "dead:{namespace}:{queue}",
-    # set: ids of servers with a poll that waits for the queue.
+    # set: ids of servers with a poll that waits for the queue. Lives for a minute after one came.
     "waiters": "waiters:{namespace}:{queue}",
     # ---- a partition ------------------------------------------------------------------------
     # sorted set: QUEUE → no later than the first score of its `due` and `expiring` sets.

@@ -27,13 +27,10 @@ class EventStream:
     async def end(self, partition: int) -> Place:
         """The position behind the latest event."""
         name = keys.key(partition, "events")
+        # The counter first: an event that comes between the two reads is then behind the place.
+        count = int(await self._connection.read("GET", keys.key(partition, "event_count")) or 0)
         entries = await self._connection.read("XREVRANGE", name, "+", "-", "COUNT", 1)
-        if not entries:
-            return Place(
-                "0-0",
-                int(await self._connection.read("GET", keys.key(partition, "event_count")) or 0),
-            )
-        return _position(entries[0])
+        return _position(entries[0]) if entries else Place("0-0", count)
 
     async def after(self, partition: int, position: Place, *, limit: int = 100) -> EventBatch:
         """Events behind a position, of at most `limit` entries.

@@ -105,14 +105,13 @@ local function lease(id, type, poll, spec, task)
   local token = string.sub(random, randoms_used * 16 + 1, randoms_used * 16 + 16)
   local term = tonumber(task[9]) or LIMITS.lease_term_ms
   local expiry = now + math.min(LIMITS.accept_within_ms, term)
-  local longest, silence = tonumber(task[10]), tonumber(task[11])
-  if longest then expiry = math.min(expiry, now + longest) end
-  if task[14] then expiry = math.min(expiry, tonumber(task[14])) end
+  local silence = task[10]
+  if task[13] then expiry = math.min(expiry, tonumber(task[13])) end
   local key = key_task(namespace, id)
   call('HSET', key, 's', 4, 'f', digits(fence), 'x', execution, 'sq', sequence, 't', token, 'w', poll[1], 'b', now_text)
   if silence then call('HSET', key, 'hs', now_text) end
-  if task[12] then call('HDEL', key, 'll', 'lb') end
-  if task[13] or task[14] then call('ZREM', key_expiring(namespace, queue, epoch), id) end
+  if task[11] then call('HDEL', key, 'll', 'lb') end
+  if task[12] or task[13] then call('ZREM', key_expiring(namespace, queue, epoch), id) end
   lease_args[#lease_args + 1] = digits(expiry)
   lease_args[#lease_args + 1] = id
   first_expiry = math.min(first_expiry, expiry)
@@ -135,7 +134,7 @@ local function serve(poll)
       put_back(candidate)
     elseif spec then
       local task = call('HMGET', key_task(namespace, id),
-        's', 'f', 'x', 'sq', 'a', 'k', 'c', 'd', 'L', 'to', 'hb', 'll', 'ts', 'tt')
+        's', 'f', 'x', 'sq', 'a', 'k', 'c', 'd', 'L', 'hb', 'll', 'ts', 'tt')
       -- A member that is not READY is a leftover of a fault: dropping it is the repair.
       if task[1] == '3' then
         leases[#leases + 1] = lease(id, candidate[3], poll, spec, task)
@@ -192,7 +191,9 @@ for type, count in pairs(drawn) do
   end
 end
 if unserved and server ~= '' then
-  call('SADD', key_waiters(namespace, queue), server)
+  local waiters = key_waiters(namespace, queue)
+  -- Whoever waits looks again every second: the set may go with servers and queues that are no more.
+  if call('SADD', waiters, server) == 1 then call('PEXPIRE', waiters, 60000) end
 elseif left then
   wake(namespace, queue)
 end

@@ -31,14 +31,16 @@ local function reap(task)
     end_task(task, 7, 10, {execution = task.x, outcome = 3, session = task.w, reason = 5})
     return 3
   end
+  local accepted = task.ac == task.x
   local overtime = task.to and task.b + task.to <= now and 'start to close'
     or task.hb and (task.hs or task.b) + task.hb <= now and 'heartbeat'
-  if overtime then
+  -- What nobody accepted was not started, as far as is known: that is no failure of its handler.
+  if accepted and overtime then
     judge(task, {outcome = 3, retryable = true, kind = 'penstock.Timeout', report = '', random = random,
       summary = 'timed out: ' .. overtime, note = 'timed out: ' .. overtime})
     return 3
   end
-  if task.ac ~= task.x and session_lives(task) then
+  if not accepted and session_lives(task) then
     give_back(task, 2, '', 'the answer that carried the lease was lost')
     return 7
   end

@@ -112,10 +112,12 @@ local function first_misfit(namespace, items)
       opened[item[1]], room = true, room - 1
       if room < 0 then return position, {'too_many_queues', '', 0} end
     end
-    if #item[9] > 0 and item[9][3] ~= 2 then
+    if #item[9] > 0 then
       local name = item[1] .. ':' .. item[9][1]
-      if seen[name] and seen[name] ~= item[9][4] then return position, {'reused', '', 0} end
-      if seen[name] and item[9][3] == 1 then return position, {'exists', '', 0} end
+      if seen[name] and item[9][3] ~= 2 then
+        if seen[name] ~= item[9][4] then return position, {'reused', '', 0} end
+        if item[9][3] == 1 then return position, {'exists', '', 0} end
+      end
       seen[name] = item[9][4]
     end
   end

@@ -1,0 +1,104 @@
+"""Where two rules meet: timeouts of what was never accepted, conflicts inside one batch, what is
+kept of servers that are no more, and a watch that begins as the first event is written.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from penstock_server.model.errors import BatchAborted, IdempotencyKeyReused
+from penstock_server.model.lifecycle import Outcome, TaskState
+from support.stores import NAMESPACE, QUEUE, Bench, draft
+
+RETURN, REJECT, REPLACE = 0, 1, 2
+
+
+@pytest.mark.parametrize("timers", [{"to": 2_000}, {"hb": 2_000}], ids=["start to close", "beat"])
+async def test_a_lease_that_never_arrived_is_no_failed_attempt_however_short_its_timeouts(
+    bench: Bench, timers: dict[str, int]
+):
+    await bench.reap()
+    await bench.add(timers=timers, policy={"max_attempts": 1})
+    lease = await bench.lease()
+    bench.clock.advance(seconds=1)
+    await bench.poll(0)
+
+    assert await bench.reap_after(seconds=8) == [], "the first term is the same for every task"
+    assert await bench.reap_after(seconds=1) == [Outcome.RELEASED]
+
+    task = await bench.task(lease.task_id)
+    assert (task.state, task.attempt, task.crashes) == (TaskState.READY, 0, 0)
+
+
+async def test_a_worker_that_dies_before_it_accepts_is_a_crash_however_short_the_timeouts(
+    bench: Bench,
+):
+    await bench.reap()
+    task_id = await bench.add(timers={"to": 2_000}, policy={"max_attempts": 1})
+    await bench.lease()
+
+    assert await bench.reap_after(seconds=10) == [Outcome.LOST]
+
+    task = await bench.task(task_id)
+    assert (task.state, task.attempt, task.crashes) == (TaskState.READY, 0, 1)
+
+
+async def test_an_execution_has_timed_out_once_it_was_accepted(bench: Bench):
+    await bench.reap()
+    await bench.add(timers={"to": 2_000})
+    await bench.accept(await bench.lease())
+
+    assert await bench.reap_after(seconds=2) == [Outcome.TIMED_OUT]
+
+
+@pytest.mark.parametrize("second", [RETURN, REJECT])
+async def test_one_key_with_two_specs_keeps_all_of_an_all_or_none_batch_out(
+    bench: Bench, second: int
+):
+    before = await bench.dump()
+    batch = [
+        draft(key="k", spec=b"one", conflict=REPLACE),
+        draft(key="k", spec=b"another", conflict=second),
+    ]
+
+    first, refused = await bench.submit(*batch, all_or_none=True)
+
+    assert isinstance(first, BatchAborted)
+    assert isinstance(refused, IdempotencyKeyReused)
+    assert await bench.dump() == before
+
+
+async def test_servers_that_wait_no_more_are_forgotten(bench: Bench):
+    for server in ("gone", "also-gone"):
+        await bench.poll(server=server, queue="of-nobody")
+    home = bench.store.home(NAMESPACE, "of-nobody")
+
+    left = await bench.redis.pttl(f"{{p{home}}}:waiters:{NAMESPACE}:of-nobody")
+
+    assert 0 < left <= 60_000
+
+
+async def test_a_watch_that_begins_beside_the_first_event_loses_no_place(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+):
+    connection = bench.store.connection
+    read, reads = connection.read, 0
+
+    async def read_with_a_submit_between(*command: Any) -> Any:
+        nonlocal reads
+        answer = await read(*command)
+        reads += 1
+        if reads == 1:
+            await bench.add()
+        return answer
+
+    monkeypatch.setattr(connection, "read", read_with_a_submit_between)
+    place = await bench.store.events.end(bench.home)
+    await bench.add(queue=QUEUE)
+
+    batch = await bench.store.events.after(bench.home, place)
+
+    assert batch.position.number == 2
+    assert len(batch.events) >= 1
