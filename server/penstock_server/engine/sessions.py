@@ -62,6 +62,9 @@ class Polls:
             return Delivery(superseded=True)
         try:
             return await self._wait(poll, wait)
+        except asyncio.CancelledError:
+            self.give_back(poll.namespace, _not_taken(poll.answer))
+            raise
         finally:
             self._forget(poll)
 
@@ -75,7 +78,11 @@ class Polls:
         limited = offer._replace(slots=min(offer.slots, MOST_LEASES))
         # By itself: what is leased for a call that has gone away meanwhile is given back at once.
         self._background.spawn(self._lease_for(answer, namespace, queues, limited))
-        return await answer
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            self.give_back(namespace, _not_taken(answer))
+            raise
 
     async def _lease_for(
         self,
@@ -112,6 +119,8 @@ class Polls:
 
     def give_back(self, namespace: str, leases: Sequence[LeaseRecord]) -> None:
         """Releases leases that nobody received."""
+        if not leases:
+            return
         self._background.spawn(self._release(namespace, leases))
 
     async def _release(self, namespace: str, leases: Sequence[LeaseRecord]) -> None:
@@ -271,3 +280,10 @@ class Polls:
                 poll.expired = True  # answered with what it is about to lease; the next one is told
             else:
                 poll.resolve(Delivery(reconnect=True))
+
+
+def _not_taken(answer: asyncio.Future[Delivery]) -> Sequence[LeaseRecord]:
+    """Leases for a call that went away after it was answered, and before it took the answer."""
+    if not answer.done() or answer.cancelled() or answer.exception() is not None:
+        return ()
+    return answer.result().leases
