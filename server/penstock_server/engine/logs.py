@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Final
 
 from penstock_server.model.cursor import decode_logs, encode_logs
@@ -38,13 +39,16 @@ class Logs:
         """Lines behind the cursor, chunk by chunk; with `follow` until the task, or the execution
         asked for, has ended.
 
-        An empty chunk comes at least every `beat` seconds. Raises `TaskNotFound`, `CursorInvalid`,
-        `CursorExpired`, and `ShuttingDown` when the server drains.
+        With `follow` a chunk comes at once and then at least every `beat` seconds, an empty one if
+        nothing was logged: whoever follows a silent task has a cursor from the start. Raises
+        `TaskNotFound`, `CursorInvalid`, `CursorExpired`, and `ShuttingDown` when the server drains.
         """
         place = (execution, 0)
         if cursor:
             place = max(place, decode_logs(cursor, self._store.meta.history_id, task_id))
         last = execution or _LAST
+        loop = asyncio.get_running_loop()
+        speak = loop.time()
         news = self._endings.follow(namespace, task_id)
         try:
             while True:
@@ -59,12 +63,15 @@ class Logs:
                     place = (lines[-1].execution, lines[-1].number)
                     yield lines, self._cursor(task_id, place)
                     chunk = lines
+                    speak = loop.time() + beat
                 if not follow or _is_over(task, execution):
                     if not chunk:
                         yield [], self._cursor(task_id, place)
                     return
-                if not await self._wait(news, beat):
+                if loop.time() >= speak:
                     yield [], self._cursor(task_id, place)
+                    speak = loop.time() + beat
+                await self._wait(news, speak - loop.time())
         finally:
             self._endings.unfollow(namespace, task_id, news)
 
@@ -75,17 +82,14 @@ class Logs:
             namespace, task_id, place, last_execution=last, limit=_CHUNK
         )
 
-    async def _wait(self, news: asyncio.Event, beat: float) -> bool:
+    async def _wait(self, news: asyncio.Event, seconds: float) -> None:
         if self._draining:
             raise ShuttingDown()
-        try:
-            async with asyncio.timeout(beat):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
                 await news.wait()
-        except TimeoutError:
-            return False
         if self._draining:
             raise ShuttingDown()
-        return True
 
     def _cursor(self, task_id: str, place: tuple[int, int]) -> str:
         return encode_logs(self._store.meta.history_id, task_id, *place)
