@@ -33,7 +33,7 @@ def follow(session: Session, server: Server, task_id: str) -> None:
         return server.tasks.TailLogs(request)
 
     with _progress(session, server, task_id):
-        answers: Iterator[TailLogsResponse] = resumed(session, start, "")
+        answers: Iterator[TailLogsResponse] = resumed(session, start, "", patient=True)
         for answer in answers:
             for line in answer.lines:
                 session.screen.errors.print(log_line(line), soft_wrap=True)

@@ -41,7 +41,7 @@ def logs(
 ) -> None:
     """Print what a task wrote: its output, its errors and its log lines, of all executions."""
     from penstock.cli.rpc import connected
-    from penstock.cli.streams import resumed
+    from penstock.cli.streams import resumed, with_cursors
     from penstock.v1.task_service_pb2 import TailLogsRequest, TailLogsResponse
 
     request = TailLogsRequest(
@@ -55,16 +55,16 @@ def logs(
 
         answer: TailLogsResponse
         for answer in resumed(session, start, cursor):
-            for line in answer.lines:
-                _print(session, line, answer.cursor, times=times)
+            for line, behind in with_cursors(answer.lines, answer.cursor):
+                _print(session, line, behind, times=times)
 
 
-def _print(session: Session, line: LogLine, cursor: str, *, times: bool) -> None:
+def _print(session: Session, line: LogLine, behind: dict[str, str], *, times: bool) -> None:
     from penstock.cli import show
     from penstock.cli.log_view import log_line
 
     if session.json:
-        session.screen.json_line({**show.as_json(line), "cursor": cursor})
+        session.screen.json_line({**show.as_json(line), **behind})
     else:
         shown = log_line(line, times=times, execution=times)
         session.screen.console.print(shown, soft_wrap=True)

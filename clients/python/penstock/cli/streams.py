@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from typing import Any, Final, cast
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, TypeVar, cast
 
 import grpc
 
 from penstock.cli.session import Session
 
+_T = TypeVar("_T")
+
 #: Waits between attempts to come back, seconds; the last one is repeated.
 _WAITS: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
-def resumed(session: Session, start: Callable[[str], Any], cursor: str) -> Iterator[Any]:
+def resumed(
+    session: Session, start: Callable[[str], Any], cursor: str, *, patient: bool = False
+) -> Iterator[Any]:
     """Answers of a stream, without gap or repeat when the server goes away and comes back.
 
-    `start` opens the stream at a cursor. A server that never answered at all is an error at once.
+    `start` opens the stream at a cursor. A server that never answered at all is an error at once,
+    unless the caller is `patient`: it knows that what it follows is there.
     """
     failures = 0
     while True:
@@ -28,7 +33,9 @@ def resumed(session: Session, start: Callable[[str], Any], cursor: str) -> Itera
                 yield answer
             return
         except grpc.RpcError as error:
-            if cast(Any, error).code() is not grpc.StatusCode.UNAVAILABLE or not cursor:
+            if cast(Any, error).code() is not grpc.StatusCode.UNAVAILABLE:
+                raise
+            if not (cursor or patient):
                 raise
             if failures == 0:
                 session.screen.note("the server went away; going on when it is back (Ctrl-C ends)")
@@ -37,3 +44,13 @@ def resumed(session: Session, start: Callable[[str], Any], cursor: str) -> Itera
             call.cancel()
         time.sleep(_WAITS[min(failures, len(_WAITS) - 1)])
         failures += 1
+
+
+def with_cursors(items: Sequence[_T], cursor: str) -> Iterator[tuple[_T, dict[str, str]]]:
+    """Each item of an answer with what JSON says of going on behind it.
+
+    The answer's cursor stands behind all of its items, so only the last one carries it: going on
+    at it after an earlier one would leave out the rest.
+    """
+    for place, item in enumerate(items, start=1):
+        yield item, {"cursor": cursor} if place == len(items) else {}

@@ -63,10 +63,11 @@ def watch(
 ) -> None:
     """Print one line for each change of a task, until Ctrl-C.
 
-    With --json each line carries a cursor to go on from, without gap or repeat.
+    With --json the last line of what came together carries a cursor to go on from, without gap or
+    repeat.
     """
     from penstock.cli.rpc import connected
-    from penstock.cli.streams import resumed
+    from penstock.cli.streams import resumed, with_cursors
     from penstock.v1.task_service_pb2 import WatchTasksRequest, WatchTasksResponse
 
     request = WatchTasksRequest(
@@ -84,8 +85,8 @@ def watch(
         for answer in resumed(session, start, cursor):
             for task in answer.tasks:
                 _print_task(session, task)
-            for event in answer.events:
-                _print_event(session, event, answer.cursor)
+            for event, behind in with_cursors(answer.events, answer.cursor):
+                _print_event(session, event, behind)
 
 
 def _print_task(session: Session, task: Task) -> None:
@@ -99,11 +100,11 @@ def _print_task(session: Session, task: Task) -> None:
         report(session, task)
 
 
-def _print_event(session: Session, event: TaskEvent, cursor: str) -> None:
+def _print_event(session: Session, event: TaskEvent, behind: dict[str, str]) -> None:
     from penstock.cli import show
 
     if session.json:
-        session.screen.json_line({**show.as_json(event), "cursor": cursor})
+        session.screen.json_line({**show.as_json(event), **behind})
     else:
         session.screen.console.print(event_line(event), soft_wrap=True)
 
