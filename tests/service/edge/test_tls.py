@@ -52,6 +52,20 @@ class Pair:
         return certificate, key
 
 
+def _key_usage(*, signs: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        key_cert_sign=signs,
+        crl_sign=signs,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
 def make(name: str, issuer: Pair | None = None) -> Pair:
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -68,6 +82,15 @@ def make(name: str, issuer: Pair | None = None) -> Pair:
         .not_valid_after(NOW + timedelta(hours=1))
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
+        .add_extension(_key_usage(signs=issuer is None), critical=True)
+        # Python 3.13 verifies strictly: it wants to know whose key signed.
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(
+                (key if issuer is None else issuer.key).public_key()
+            ),
+            critical=False,
+        )
         .sign(key if issuer is None else issuer.key, hashes.SHA256())
     )
     return Pair(certificate, key)
