@@ -3,7 +3,7 @@ batches.
 """
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -51,9 +51,15 @@ class ReportAnswer:
 class Reports:
     """Carries out reports."""
 
-    def __init__(self, store: LeaseStore, observer: Observer) -> None:
+    def __init__(
+        self, store: LeaseStore, observer: Observer, on_end: Callable[[str, str], None]
+    ) -> None:
+        """`on_end` hears namespace and id of tasks whose end was reported here: whoever waits for
+        one in this process need not wait for the store to tell.
+        """
         self._store = store
         self._observer = observer
+        self._on_end = on_end
         self._carriers = {
             Verb.RENEW: self._renew,
             Verb.COMPLETE: self._complete,
@@ -125,7 +131,7 @@ class Reports:
             [(namespace, report.token, report.body) for report in reports]
         )
         self._observer.ended(namespace, Outcome.SUCCEEDED, sum(taken))
-        return _taken_or_lost(reports, taken)
+        return self._told(namespace, reports, taken)
 
     async def _fail(
         self, namespace: str, _session_id: str, reports: list[Report]
@@ -139,6 +145,14 @@ class Reports:
         for (_, _, failure), ok in zip(rows, taken, strict=True):
             if ok:
                 self._observer.ended(namespace, failure.outcome, 1)
+        return self._told(namespace, reports, taken)
+
+    def _told(
+        self, namespace: str, reports: Sequence[Report], taken: Sequence[bool]
+    ) -> list[ReportAnswer]:
+        for report, ok in zip(reports, taken, strict=True):
+            if ok:
+                self._on_end(namespace, report.token.task_id)
         return _taken_or_lost(reports, taken)
 
     async def _release(
