@@ -101,6 +101,7 @@ async def test_a_log_line_at_one_server_comes_to_a_tail_at_the_other(pair: tuple
     worker = Worker(b)
     lease = await worker.lease()
     async with a.stream("TailLogs", task_id=task_id, follow=True) as tail:
+        assert not (await tail.next()).lines, "nothing was logged yet"
         pending = asyncio.create_task(tail.next())
         await worker.report(lease, log_lines=[{"number": 1, "text": "a line"}])
         assert (await pending).lines[0].text == "a line"
