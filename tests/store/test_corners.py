@@ -10,6 +10,7 @@ import pytest
 
 from penstock_server.model.errors import BatchAborted, IdempotencyKeyReused
 from penstock_server.model.lifecycle import Outcome, TaskState
+from penstock_server.model.records import Submitted
 from support.stores import NAMESPACE, QUEUE, Bench, draft
 
 RETURN, REJECT, REPLACE = 0, 1, 2
@@ -102,3 +103,19 @@ async def test_a_watch_that_begins_beside_the_first_event_loses_no_place(
 
     assert batch.position.number == 2
     assert len(batch.events) >= 1
+
+
+@pytest.mark.parametrize("first", [1, 2])
+async def test_a_repeated_call_with_more_items_names_no_task_that_was_never_stored(
+    bench: Bench, first: int
+):
+    some = [draft() for _ in range(first)]
+    known = await bench.submit(*some, request_id="r")
+
+    again = await bench.submit(*some, draft(), draft(), request_id="r")
+    and_again = await bench.submit(*some, draft(), draft(), request_id="r")
+
+    ids = [result.task_id for result in again if isinstance(result, Submitted)]
+    assert ids[:first] == [result.task_id for result in known if isinstance(result, Submitted)]
+    assert [result.task_id for result in and_again if isinstance(result, Submitted)] == ids
+    assert len({(await bench.task(task_id)).task_id for task_id in ids}) == first + 2

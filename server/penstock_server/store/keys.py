@@ -68,8 +68,8 @@ TEMPLATES: Final = {
     # string: id of the server that does a duty, for a short time.
     "duty": "duty:{name}",
     # ---- repeated calls ---------------------------------------------------------------------
-    # string: first task id of the call; behind it msgpack of the items whose ids do not follow from
-    # it (see submit.lua). Lives for the request window.
+    # string: first task id of the call; behind it msgpack of the count of its items, and of those
+    # whose ids do not follow from it (see submit.lua). Lives for the request window.
     "request": "request:{namespace}:{request}",
     # string: task id and spec hash. Lives for the window of the idempotency key. The key may hold
     # `:`.

@@ -124,10 +124,11 @@ local function first_misfit(namespace, items)
   if not has_room(namespace, #items, bytes) then return 1, {'full', '', 0} end
 end
 
--- What is kept of a call under its request id: its first task id, and behind it {position, id} of each item whose id
--- cannot be worked out from that: one that existed already, or was refused (then the id is empty).
-local function remember_call(namespace, request_id, first, apart)
-  if #apart > 0 then first = first .. cmsgpack.pack(apart) end
+-- What is kept of a call under its request id: its first task id, and behind it how many items it had, and {position, id} of
+-- each item whose id cannot be worked out from that: one that existed already, or was refused (then the id is empty).
+-- Nothing behind it means one item, and none apart.
+local function remember_call(namespace, request_id, first, count, apart)
+  if count > 1 or #apart > 0 then first = first .. cmsgpack.pack({count, apart}) end
   call('SET', key_request(namespace, request_id), first, 'PX', digits(LIMITS.request_window_ms))
 end
 
@@ -155,11 +156,16 @@ local function carry_out(namespace, all_or_none, ids, items, here, waiting)
 end
 
 -- The call was carried out before: its tasks are those of the first time. The caller works out ids that are left empty.
--- What was refused then is tried again.
+-- What was refused then is tried again, and so is what it did not have then: nothing is answered for that was never stored.
 local function repeated(namespace, request, stored, here)
   local items, results, apart = request[5], {}, {}
-  for position in ipairs(items) do results[position] = {'existing', '', 0} end
-  for index, pair in ipairs(#stored > 26 and cmsgpack.unpack(string.sub(stored, 27)) or {}) do
+  local known = #stored > 26 and cmsgpack.unpack(string.sub(stored, 27)) or {1, {}}
+  local count, pairs_apart = known[1], known[2]
+  for position in ipairs(items) do
+    results[position] = {'existing', '', 0}
+    if position > count then pairs_apart[#pairs_apart + 1] = {position, ''} end
+  end
+  for index, pair in ipairs(pairs_apart) do
     local position, id = pair[1], pair[2]
     if id ~= '' then
       results[position] = {'existing', id, 0}
@@ -170,7 +176,9 @@ local function repeated(namespace, request, stored, here)
     end
     apart[index] = {position, id}
   end
-  if #apart > 0 then remember_call(namespace, request[2], string.sub(stored, 1, 26), apart) end
+  if #apart > 0 then
+    remember_call(namespace, request[2], string.sub(stored, 1, 26), math.max(count, #items), apart)
+  end
   return results
 end
 
@@ -186,7 +194,7 @@ for index, request in ipairs(input) do
     local results, misfit = carry_out(namespace, request[3], ids, request[5], here, request[7])
     if request_id ~= '' and not misfit then
       local apart, taken = ids_apart(results)
-      if taken then remember_call(namespace, request_id, ids[1], apart) end
+      if taken then remember_call(namespace, request_id, ids[1], #results, apart) end
     end
     answers[index] = {ids[1], results}
   end
