@@ -15,7 +15,7 @@ from typing import Final
 import structlog
 
 from penstock_server.model.cursor import Place, decode_watch, encode_watch
-from penstock_server.model.errors import CursorExpired, ShuttingDown, StoreUnavailable
+from penstock_server.model.errors import CursorExpired, ShuttingDown, StoreUnavailable, TaskNotFound
 from penstock_server.model.records import EventRecord, TaskRecord
 from penstock_server.store.store import Store
 
@@ -133,10 +133,15 @@ class WatchHub:
     ) -> tuple[Watcher, list[TaskRecord]]:
         """A watcher of some tasks from a snapshot of them on, or from a cursor; and the tasks.
 
-        Raises `CursorInvalid`, `TaskNotFound`.
+        Behind a cursor a task that is not there was deleted since, which is among the events.
+        Raises `CursorInvalid`, and `TaskNotFound` without a cursor.
         """
         places = self._places(cursor) if cursor else await self._ends()
-        tasks = [await self._store.tasks.get(namespace, task_id) for task_id in task_ids]
+        found = await self._store.tasks.read(namespace, task_ids)
+        for task_id, task in zip(task_ids, found, strict=True):
+            if task is None and not cursor:
+                raise TaskNotFound(namespace=namespace, task_id=task_id)
+        tasks = [task for task in found if task is not None]
         snapshot = {} if cursor else {task.task_id: task.sequence for task in tasks}
         return self._enter(Watcher(self, places, fits, snapshot)), tasks
 

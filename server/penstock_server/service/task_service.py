@@ -15,7 +15,7 @@ from penstock_server.engine.queues import QueueConfigs
 from penstock_server.engine.watch import Watcher
 from penstock_server.model.errors import BatchAborted, PenstockError
 from penstock_server.model.lifecycle import TaskState
-from penstock_server.model.records import EventRecord, TaskDraft
+from penstock_server.model.records import EventRecord, TaskDraft, TaskRecord
 from penstock_server.service import validate
 from penstock_server.service.convert import draft as convert_draft
 from penstock_server.service.convert import task as convert
@@ -267,7 +267,8 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
         open_ids: dict[str, int] = {}
         if request.task_ids:
             ids = list(dict.fromkeys(request.task_ids))
-            watcher, records = await hub.watch_tasks(namespace, ids, fits, cursor=request.cursor)
+            watcher, found = await hub.watch_tasks(namespace, ids, fits, cursor=request.cursor)
+            records = [record for record in found if fits(record)]
             open_ids = {r.task_id: r.sequence for r in records if not r.state.ended}
             if not request.cursor:
                 first.tasks.extend(convert.task(record, payload=False) for record in records)
@@ -342,11 +343,13 @@ def _take_field(spec: TaskSpec, given: TaskSpec, name: str) -> None:
         setattr(spec, name, getattr(given, name))
 
 
-def _filter(request: pb.WatchTasksRequest, namespace: str) -> Callable[[EventRecord], bool]:
+def _filter(
+    request: pb.WatchTasksRequest, namespace: str
+) -> Callable[[EventRecord | TaskRecord], bool]:
     queues, types = frozenset(request.queues), frozenset(request.task_types)
     ids = frozenset(request.task_ids)
 
-    def fits(event: EventRecord) -> bool:
+    def fits(event: EventRecord | TaskRecord) -> bool:
         return (
             event.namespace == namespace
             and (not ids or event.task_id in ids)
