@@ -31,27 +31,29 @@ Fits = Callable[[EventRecord], bool]
 
 
 class _Recent:
-    """The latest batches of one partition, each with the places before and behind it."""
+    """The latest batches of one partition, each with the place before it."""
 
     def __init__(self, place: Place) -> None:
         self.place = place
-        self._batches: deque[tuple[Place, list[EventRecord], Place]] = deque(maxlen=_REMEMBERED)
+        self._batches: deque[tuple[Place, list[EventRecord]]] = deque(maxlen=_REMEMBERED)
 
     def add(self, events: list[EventRecord], behind: Place) -> None:
-        self._batches.append((self.place, events, behind))
+        self._batches.append((self.place, events))
         self.place = behind
 
     def after(self, place: Place) -> tuple[list[EventRecord], Place] | None:
         """What came behind a place; None if that is no longer remembered."""
         if place.number == self.place.number:
             return ([], place) if place == self.place else None
-        events: list[EventRecord] = []
-        at = place
-        for before, batch, behind in self._batches:
-            if before == at:
-                events += batch
-                at = behind
-        return (events, at) if at == self.place else None
+        # From the latest back: a watcher that keeps up lacks the last few of many.
+        missed: list[list[EventRecord]] = []
+        for before, events in reversed(self._batches):
+            missed.append(events)
+            if before.number <= place.number:
+                if before != place:
+                    return None
+                return [event for events in reversed(missed) for event in events], self.place
+        return None
 
 
 class Watcher:
