@@ -43,7 +43,7 @@ async def test_a_completed_task_has_succeeded(bench: Bench):
     assert (task.state, task.attempt, task.end_ms) == (TaskState.SUCCEEDED, 0, bench.clock.ms)
     assert task.delete_ms == bench.clock.ms + 86_400_000
     assert task.session_id == ""
-    (execution,) = await bench.store.tasks.executions(NAMESPACE, lease.task_id)
+    (execution,) = await bench.executions(lease.task_id)
     assert execution == task.last_execution
     assert (execution.outcome, execution.report) == (Outcome.SUCCEEDED, b"the result")
     assert (execution.number, execution.attempt, execution.fence) == (1, 1, lease.fence)
@@ -294,7 +294,7 @@ async def test_only_the_latest_executions_are_kept(bench: Bench):
         lease = await bench.lease()
         await bench.fail(lease)
 
-    kept = await bench.store.tasks.executions(NAMESPACE, lease.task_id)
+    kept = await bench.executions(lease.task_id)
 
     assert [execution.number for execution in kept] == [3, 4, 5]
 

@@ -26,7 +26,7 @@ async def test_an_operator_ends_a_task_without_a_lease(bench: Bench, state: str,
 
     task = await bench.task(task_id)
     assert (task.state, task.executions) == (end, started + 1)
-    last = (await bench.store.tasks.executions(NAMESPACE, task_id))[-1]
+    last = (await bench.executions(task_id))[-1]
     assert (last.number, last.report) == (started + 1, b"the operator's word")
     assert last.outcome is (Outcome.SUCCEEDED if end is TaskState.SUCCEEDED else Outcome.FAILED)
     before = await bench.dump()
@@ -41,7 +41,7 @@ async def test_an_operators_end_revokes_the_lease(bench: Bench):
 
     assert await bench.accept(lease) is None
     assert not await bench.complete(lease)
-    executions = await bench.store.tasks.executions(NAMESPACE, lease.task_id)
+    executions = await bench.executions(lease.task_id)
     assert [e.outcome for e in executions] == [Outcome.CANCELLED, Outcome.SUCCEEDED]
 
 

@@ -18,7 +18,7 @@ async def accepted(bench: Bench, **fields):
 
 
 async def last_of(bench: Bench, task_id: str):
-    return (await bench.store.tasks.executions(NAMESPACE, task_id))[-1]
+    return (await bench.executions(task_id))[-1]
 
 
 async def test_a_lease_that_ran_out_is_lost_and_counts_as_a_crash(bench: Bench):

@@ -157,6 +157,8 @@ async def _check_tasks(store: Store, picture: _Picture) -> None:
 
 def _check_executions(store: Store, name: Name, task: dict[bytes, Any], kept: list[bytes]) -> None:
     records = [decode.execution(packed) for packed in kept]
+    in_hash = decode.last_execution(task, b"")
+    records += [in_hash] if in_hash else []
     numbers = [record.number for record in records]
     assert numbers == sorted(set(numbers)), f"{name}: executions {numbers}"
     assert len(numbers) <= store.limits.executions_kept, f"{name}: too many executions are kept"

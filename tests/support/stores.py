@@ -25,6 +25,7 @@ from penstock_server.model.lease_token import LeaseToken
 from penstock_server.model.lifecycle import Outcome
 from penstock_server.model.records import (
     EventRecord,
+    ExecutionRecord,
     IdempotencyKey,
     LeaseRecord,
     Policy,
@@ -201,6 +202,10 @@ class Bench:
     async def task(self, task_id: str, namespace: str = NAMESPACE) -> TaskRecord:
         """The task as it is."""
         return await self.store.tasks.get(namespace, task_id)
+
+    async def executions(self, task_id: str) -> list[ExecutionRecord]:
+        """Its ended executions that are kept, oldest first."""
+        return await self.store.tasks.executions(await self.task(task_id))
 
     # ---- workers --------------------------------------------------------------------------------
 

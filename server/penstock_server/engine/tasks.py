@@ -185,7 +185,7 @@ class Tasks:
         Raises `TaskNotFound`.
         """
         task = await self._store.tasks.get(namespace, task_id)
-        executions = await self._store.tasks.executions(namespace, task_id)
+        executions = await self._store.tasks.executions(task)
         if task.state is TaskState.RUNNING:
             executions.append(decode.running_execution(task))
         return executions[::-1]

@@ -13,6 +13,7 @@ from .policy import creator_of, spec_of
 
 _TEXTS: Final = frozenset((b"q", b"y", b"w", b"g"))
 _OPAQUE: Final = frozenset((b"t", b"wt", b"ik", b"lb"))
+_BYTES: Final = frozenset((b"re",))
 _OUTCOMES: Final = {int(outcome): outcome for outcome in Outcome}
 _REASONS: Final = {int(reason): reason for reason in CancelReason}
 
@@ -54,6 +55,8 @@ def fields_of(flat: list[bytes]) -> dict[bytes, Any]:
     for name, value in zip(flat[::2], flat[1::2], strict=True):
         if name in _TEXTS:
             fields[name] = value.decode()
+        elif name in _BYTES:
+            fields[name] = value
         elif name not in _OPAQUE:
             fields[name] = int(value)
     return fields
@@ -93,9 +96,26 @@ def task(namespace: str, task_id: str, answer: list[Any], now_ms: int) -> TaskRe
         creator=creator_of(stored) if stored else "",
         spec=spec_of(stored) if stored else None,
         progress=_progress(progress) if progress else None,
-        last_execution=execution(last) if last else None,
+        last_execution=last_execution(fields, last),
         fence=get(b"f", 0),
         now_ms=now_ms,
+    )
+
+
+def last_execution(fields: dict[bytes, Any], packed: bytes) -> ExecutionRecord | None:
+    """The latest that has ended: one that succeeded with a short report stands in the hash."""
+    report = fields.get(b"re")
+    if report is None:
+        return execution(packed) if packed else None
+    return ExecutionRecord(
+        number=fields[b"x"],
+        outcome=Outcome.SUCCEEDED,
+        start_ms=fields[b"b"],
+        end_ms=fields[b"e"],
+        session_id=fields[b"w"],
+        attempt=fields.get(b"a", 0) + 1,
+        fence=fields[b"f"],
+        report=report,
     )
 
 

@@ -17,7 +17,8 @@ TEMPLATES: Final = {
     "spec": "spec:{namespace}:{id}",
     # hash of small fields (TASK_FIELDS). Outlives the spec as the stub of an ended task.
     "task": "task:{namespace}:{id}",
-    # list of ended executions (msgpack), oldest first, the latest ones only. Goes with the spec.
+    # list of ended executions (msgpack), oldest first, the latest ones only; one that succeeded
+    # with a short report stands in the task hash instead. Goes with the spec.
     "executions": "executions:{namespace}:{id}",
     # string: when progress was reported, and what (msgpack). Goes with the spec.
     "progress": "progress:{namespace}:{id}",
@@ -119,6 +120,7 @@ TASK_FIELDS: Final = {
     "o": "outcome of the latest execution that ended, unless it succeeded; 9: an operator's word",
     "e": "when it ended",
     "n": "size of the spec, bytes",
+    "re": "report of the execution that succeeded, if it is short; all else of it stands here",
     "cr": "cancel reason",
     "cq": "when a requested cancel revokes the lease",
     "wt": "servers that wait for its end or its logs, separated by commas",

@@ -151,13 +151,17 @@ class TaskStore:
             raise TaskNotFound(namespace=namespace, task_id=task_id)
         return task
 
-    async def executions(self, namespace: str, task_id: str) -> list[ExecutionRecord]:
-        """The ended executions that are kept, oldest first."""
-        name = keys.key(self._partition(task_id), "executions", namespace=namespace, id=task_id)
-        return [
-            decode.execution(packed)
-            for packed in await self._lanes.connection.read("LRANGE", name, 0, -1)
-        ]
+    async def executions(self, task: TaskRecord) -> list[ExecutionRecord]:
+        """The ended executions of a task that are kept, oldest first."""
+        name = keys.key(
+            self._partition(task.task_id), "executions", namespace=task.namespace, id=task.task_id
+        )
+        packed = await self._lanes.connection.read("LRANGE", name, 0, -1)
+        executions = [decode.execution(each) for each in packed]
+        last = task.last_execution
+        if last is not None and (not executions or executions[-1].number < last.number):
+            executions.append(last)
+        return executions
 
     async def cancel(self, namespace: str, task_id: str, *, grace_ms: int = -1) -> None:
         """Cancels a waiting task, or asks a running one to end.

@@ -17,6 +17,7 @@ local function prune(name)
   local fields = call('HMGET', key, 'q', 'e', 'iw')
   if fields[1] then
     call('ZREM', key_dead(namespace, fields[1]), id)
+    call('HDEL', key, 're')
     call('PEXPIREAT', key, digits(math.max(tonumber(fields[2]) + LIMITS.stub_age_ms, tonumber(fields[3]) or 0, now + 1)))
   end
 end

@@ -22,8 +22,9 @@ local function take_out()
   if task.s == 2 then return unwait(namespace, task.q, task.y, task.g, id) end
   call('ZREM', key_ended(), namespace .. ':' .. id)
   call('ZREM', key_dead(namespace, task.q), id)
+  if task.re then keep_execution(task, 1, task.re, '', task.e) end
   task.o = nil
-  call('HDEL', key_task(namespace, id), 'e', 'cr', 't')
+  call('HDEL', key_task(namespace, id), 'e', 'cr', 't', 're')
   local key = own_key(task)
   if key then call('PERSIST', key) end
   count_backlog(namespace, 1, task.n)

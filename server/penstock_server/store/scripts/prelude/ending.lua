@@ -1,6 +1,6 @@
 -- ending: what the ends of executions and of tasks have in common.
 --   A `task` here is the table that `read_task` makes of the task hash.
-local TEXTS = {q = true, y = true, t = true, w = true, g = true, wt = true, ik = true, lb = true}
+local TEXTS = {q = true, y = true, t = true, w = true, g = true, wt = true, ik = true, lb = true, re = true}
 local backlog, gone_leases, gone_sessions, ended_args = {}, {}, {}, {}
 
 -- One pass over the whole hash: asking for single fields would search it once for each.
@@ -19,10 +19,10 @@ end
 local function allowed(move, task) return MOVES[move][task.s] ~= nil end
 
 -- Keeps the execution that ends now. `report` is opaque: what the worker sent with the end.
-local function keep_execution(task, outcome, report, note)
+local function keep_execution(task, outcome, report, note, ended)
   local key = key_executions(task.namespace, task.id)
   local kept = call('RPUSH', key, cmsgpack.pack(
-    {task.x, outcome, task.b, now, task.w, task.a + 1, task.f, report, note or ''}))
+    {task.x, outcome, task.b, ended or now, task.w, task.a + 1, task.f, report, note or ''}))
   if kept > LIMITS.executions_kept then call('LPOP', key) end
   task.o = outcome
   -- Only releases in a row count.
@@ -91,13 +91,17 @@ local function release_key(task)
 end
 
 -- Ends the task. The caller has taken it out of the sets it was in.
---   event  {execution, outcome, reason, session, extra}, what is known of them
+--   event  {execution, outcome, reason, session, extra, report}, what is known of them
 local function end_task(task, state, kind, event)
   local goes = now + (task.rt or (state == 6 and LIMITS.dead_age_ms or LIMITS.ended_age_ms))
   task.s, task.sq = state, task.sq + 1
   if state == 5 then
-    -- The usual end writes what must be written and nothing else.
-    call('HSET', key_task(task.namespace, task.id), 's', 5, 'sq', task.sq, 'e', now_text)
+    -- The usual end writes what must be written and nothing else, and with a short report in a single step.
+    if event.report then
+      call('HSET', key_task(task.namespace, task.id), 's', 5, 'sq', task.sq, 'e', now_text, 're', event.report)
+    else
+      call('HSET', key_task(task.namespace, task.id), 's', 5, 'sq', task.sq, 'e', now_text)
+    end
   else
     call('HSET', key_task(task.namespace, task.id), 's', state, 'sq', task.sq, 'a', task.a, 'k', task.k,
       'e', now_text, 'o', task.o or 0, 'cr', event.reason or 0)
