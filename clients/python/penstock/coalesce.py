@@ -13,10 +13,13 @@ from datetime import timedelta
 from typing import Final
 
 from penstock.bulk import MAX_BYTES, MAX_ITEMS
-from penstock.errors import DeadlineExceeded
+from penstock.errors import DeadlineExceeded, PenstockError
 from penstock.submit import SubmitResult, new_request_id, send
 from penstock.transport import Transport
 from penstock.v1.task_service_pb2 import SubmitTasksItem, SubmitTasksRequest
+
+_SLACK: Final = 0.1
+"""Seconds for a shared call to tell of its end, before a submit ends by itself."""
 
 
 class _Waiting:
@@ -49,7 +52,10 @@ class Coalescer:
         self._launch_due = False
 
     async def submit(self, item: SubmitTasksItem, timeout: timedelta) -> SubmitResult:
-        """Submits one item; raises its error if it is refused."""
+        """Submits one item; raises its error if it is refused.
+
+        Others in the same call may have more time: this one ends with its own.
+        """
         if self._transport.closed:
             raise self._transport.closed_error()
         loop = asyncio.get_running_loop()
@@ -57,7 +63,16 @@ class Coalescer:
         waiting = _Waiting(item, deadline, loop.create_future())
         self._waiting.append(waiting)
         self._launch_soon(loop)
-        result = await waiting.future
+        try:
+            async with asyncio.timeout(timeout.total_seconds() + _SLACK):
+                result = await waiting.future
+        except TimeoutError as error:
+            if isinstance(error, PenstockError):
+                raise  # the shared call's own word, which is a TimeoutError too
+            raise DeadlineExceeded(
+                "the submit's time was over before its call was answered; whether the task was "
+                "taken is not known: submit it again under an idempotency key"
+            ) from None
         result.unwrap()
         return result
 
