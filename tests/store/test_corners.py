@@ -10,7 +10,7 @@ import pytest
 
 from penstock_server.model.errors import BatchAborted, IdempotencyKeyReused
 from penstock_server.model.lifecycle import Outcome, TaskState
-from penstock_server.model.records import Submitted
+from penstock_server.model.records import NamespaceRecord, Submitted
 from support.stores import NAMESPACE, QUEUE, Bench, draft
 
 RETURN, REJECT, REPLACE = 0, 1, 2
@@ -119,3 +119,42 @@ async def test_a_repeated_call_with_more_items_names_no_task_that_was_never_stor
     assert ids[:first] == [result.task_id for result in known if isinstance(result, Submitted)]
     assert [result.task_id for result in and_again if isinstance(result, Submitted)] == ids
     assert len({(await bench.task(task_id)).task_id for task_id in ids}) == first + 2
+
+
+# ---- namespaces that were removed ---------------------------------------------------------------
+
+
+async def removed_namespace(bench: Bench, name: str = "short-lived") -> str:
+    """Removes a namespace in which a task was cancelled before its time; gives the task."""
+    await bench.store.namespaces.create(NamespaceRecord(name, b"", 0, 0, 1))
+    task_id = await bench.add(namespace=name, delay_ms=5_000)
+    await bench.store.tasks.cancel(name, task_id)
+    assert await bench.store.namespaces.delete(name)
+    return task_id
+
+
+async def test_a_removed_namespace_holds_up_no_time_of_others(bench: Bench):
+    # Queues of both namespaces may share a partition: one is enough to hold the other up.
+    await removed_namespace(bench)
+    tasks = [await bench.add(queue=f"q{n}", delay_ms=6_000) for n in range(8)]
+
+    bench.clock.advance(seconds=10)
+    for partition in range(bench.store.meta.partitions):
+        await bench.store.queues.promote(partition, 256)
+
+    assert {(await bench.task(task_id)).state for task_id in tasks} == {TaskState.READY}
+
+
+@pytest.mark.parametrize("wait_ms", [0, 1_000])
+async def test_a_task_of_a_namespace_that_came_again_is_retried(bench: Bench, wait_ms: int):
+    name = "short-lived"
+    task_id = await removed_namespace(bench, name)
+    await bench.store.namespaces.create(NamespaceRecord(name, b"", 0, 0, 1))
+
+    again = draft(delay_ms=wait_ms)
+    await bench.store.tasks.retry(name, task_id, request_id="", draft=again)
+    bench.clock.advance(seconds=1)
+    for partition in range(bench.store.meta.partitions):
+        await bench.store.queues.promote(partition, 256)
+
+    assert (await bench.lease(namespace=name)).task_id == task_id

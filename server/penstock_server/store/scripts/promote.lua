@@ -42,10 +42,15 @@ local visited = {}
 for _, name in ipairs(call('ZRANGEBYSCORE', key_due_queues(), '-inf', digits(now), 'LIMIT', 0, 1000)) do
   if limit <= 0 then break end
   local namespace, queue = string.match(name, '^([^:]+):(.+)$')
-  local epoch = queue_of(namespace, queue).epoch
-  visited[name] = {key_due(namespace, queue, epoch), key_expiring(namespace, queue, epoch)}
-  promote_set(namespace, visited[name][1])
-  if limit > 0 then promote_set(namespace, visited[name][2]) end
+  local q = queue_of(namespace, queue)
+  if q then
+    visited[name] = {key_due(namespace, queue, q.epoch), key_expiring(namespace, queue, q.epoch)}
+    promote_set(namespace, visited[name][1])
+    if limit > 0 then promote_set(namespace, visited[name][2]) end
+  else
+    -- It went with its namespace, which held nothing any more.
+    call('ZREM', key_due_queues(), name)
+  end
 end
 -- The index is set before what was made ready brings its own timers.
 for name, keys in pairs(visited) do

@@ -12,13 +12,6 @@ local function queue_fits(namespace, queue)
   return queue_of(namespace, queue) or call('ZCARD', key_queues(namespace)) < LIMITS.queues_per_namespace
 end
 
-local function open_queue(namespace, queue)
-  if queue_of(namespace, queue) then return end
-  call('HSET', key_queue(namespace, queue), 'e', '0', 'c', now_text)
-  call('ZADD', key_queues(namespace), 0, queue)
-  queues[namespace .. ':' .. queue] = nil
-end
-
 -- The backlog as it was before this call, read once; what the call itself adds is counted in `backlog`.
 local backlog_before = {}
 

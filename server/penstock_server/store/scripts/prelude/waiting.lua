@@ -13,11 +13,21 @@ local function queue_of(namespace, queue)
   return known
 end
 
+-- The queue, made if need be: one whose namespace was removed may be needed again by a task that had ended before.
+local function open_queue(namespace, queue)
+  local known = queue_of(namespace, queue)
+  if known then return known end
+  call('HSET', key_queue(namespace, queue), 'e', '0', 'c', now_text)
+  call('ZADD', key_queues(namespace), 0, queue)
+  queues[namespace .. ':' .. queue] = nil
+  return queue_of(namespace, queue)
+end
+
 local function ready_score(priority, ready_ms) return (9 - priority) * 1e13 + ready_ms end
 
 -- `here`: the calling server has a waiting poll for the queue and will lease by itself.
 local function make_ready(namespace, queue, type, group, priority, ready_ms, id, here)
-  local q = queue_of(namespace, queue)
+  local q = open_queue(namespace, queue)
   local name = key_ready(namespace, queue, q.epoch, type, group)
   local batch = ready_batches[name]
   if not batch then
@@ -32,7 +42,7 @@ end
 -- The task's one timer: its time while it is SCHEDULED (state 2), its expiry while it is READY.
 local function set_timer(namespace, queue, state, timer_ms, id)
   if timer_ms == math.huge then return end
-  local q = queue_of(namespace, queue)
+  local q = open_queue(namespace, queue)
   local key = (state == 2 and key_due or key_expiring)(namespace, queue, q.epoch)
   local batch = due_batches[key]
   if not batch then
@@ -76,7 +86,7 @@ end
 
 -- Takes a waiting task out of its sets. False if it is in none: it was purged and waits for its record to follow.
 local function unwait(namespace, queue, type, group, id)
-  local q = queue_of(namespace, queue)
+  local q = open_queue(namespace, queue)
   local found = call('ZREM', key_due(namespace, queue, q.epoch), id)
   call('ZREM', key_expiring(namespace, queue, q.epoch), id)
   local ready = key_ready(namespace, queue, q.epoch, type, group)
