@@ -4,8 +4,9 @@ batches.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
+from typing import Final
 
 from penstock_server.model.errors import LeaseLost, PenstockError
 from penstock_server.model.lease_token import LeaseToken
@@ -38,7 +39,7 @@ class Report:
     lines: Sequence[tuple[int, bytes]] = ()
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class ReportAnswer:
     """The answer to one report."""
 
@@ -46,6 +47,9 @@ class ReportAnswer:
     term_ms: int = 0
     cancel_requested: bool = False
     last_line: int = 0
+
+
+_TAKEN: Final = ReportAnswer()
 
 
 class Reports:
@@ -71,45 +75,36 @@ class Reports:
         self, namespace: str, session_id: str, reports: Sequence[Report]
     ) -> list[ReportAnswer]:
         """Answers in order. A lease that is over is answered `LEASE_LOST`, and nothing changes."""
-        answers = [ReportAnswer() for _ in reports]
-        with_lines = [
-            place for place, report in enumerate(reports) if report.lines or report.verb is Verb.LOG
-        ]
-        if with_lines:
-            # Before the ends: a task that has ended has all of its lines.
-            await self._log(namespace, reports, with_lines, answers)
-        by_verb: dict[Verb, list[int]] = {}
-        for place, report in enumerate(reports):
-            by_verb.setdefault(report.verb, []).append(place)
-        by_verb.pop(Verb.LOG, None)
+        by_verb, with_lines = _sort(reports)
+        # Before the ends: a task that has ended has all of its lines.
+        logged = await self._log(namespace, reports, with_lines) if with_lines else {}
+        answers: list[ReportAnswer] = [_TAKEN] * len(reports)
         work = [
             self._carriers[verb](namespace, session_id, [reports[place] for place in places])
             for verb, places in by_verb.items()
         ]
         for places, found in zip(by_verb.values(), await _together(work), strict=True):
             for place, answer in zip(places, found, strict=True):
-                answer.last_line = answers[place].last_line
                 answers[place] = answer
+        for place, log in logged.items():
+            # A report of lines alone is answered by the log; others add the number of the last.
+            alone = reports[place].verb is Verb.LOG
+            answers[place] = log if alone else replace(answers[place], last_line=log.last_line)
         lost = sum(answer.error is not None for answer in answers)
         if lost:
             self._observer.refused(lost)
         return answers
 
     async def _log(
-        self,
-        namespace: str,
-        reports: Sequence[Report],
-        places: list[int],
-        answers: list[ReportAnswer],
-    ) -> None:
+        self, namespace: str, reports: Sequence[Report], places: list[int]
+    ) -> dict[int, ReportAnswer]:
         last_lines = await self._store.log(
             [(namespace, reports[place].token, reports[place].lines) for place in places]
         )
-        for place, last_line in zip(places, last_lines, strict=True):
-            if last_line is None:
-                answers[place] = _lost(reports[place])
-            else:
-                answers[place].last_line = last_line
+        return {
+            place: _lost(reports[place]) if last is None else ReportAnswer(last_line=last)
+            for place, last in zip(places, last_lines, strict=True)
+        }
 
     async def _renew(
         self, namespace: str, session_id: str, reports: list[Report]
@@ -163,10 +158,20 @@ class Reports:
         return _taken_or_lost(reports, taken)
 
 
+def _sort(reports: Sequence[Report]) -> tuple[dict[Verb, list[int]], list[int]]:
+    """Places of the reports by verb, and of those that have to do with the log."""
+    by_verb: dict[Verb, list[int]] = {}
+    with_lines: list[int] = []
+    for place, report in enumerate(reports):
+        by_verb.setdefault(report.verb, []).append(place)
+        if report.lines or report.verb is Verb.LOG:
+            with_lines.append(place)
+    by_verb.pop(Verb.LOG, None)
+    return by_verb, with_lines
+
+
 def _taken_or_lost(reports: Sequence[Report], taken: Sequence[bool]) -> list[ReportAnswer]:
-    return [
-        ReportAnswer() if ok else _lost(report) for report, ok in zip(reports, taken, strict=True)
-    ]
+    return [_TAKEN if ok else _lost(report) for report, ok in zip(reports, taken, strict=True)]
 
 
 def _lost(report: Report) -> ReportAnswer:

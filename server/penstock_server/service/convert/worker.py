@@ -1,6 +1,7 @@
 """Leases, reports, directives and sessions."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from penstock.v1 import worker_pb2
@@ -39,14 +40,22 @@ def _fill_lease(lease: worker_pb2.Lease, record: LeaseRecord, accept_within_ms: 
     lease.attempt = record.attempt
     if record.crashes:
         lease.crash_count = record.crashes
-    set_span(lease.term, record.term_ms)
-    set_span(lease.accept_within, min(accept_within_ms, record.term_ms))
-    set_time(lease.create_time, record.create_ms)
-    set_time(lease.schedule_time, record.due_ms)
+    lease.MergeFromString(_times(record.term_ms, accept_within_ms, record.create_ms, record.due_ms))
     lease.spec.MergeFromString(record.spec)
     before = record.previous
     if before is not None and before.outcome not in (Outcome.SUCCEEDED, Outcome.RELEASED):
         lease.previous_failure.CopyFrom(convert_task.failure_of(before))
+
+
+@lru_cache(maxsize=1024)
+def _times(term_ms: int, accept_within_ms: int, create_ms: int, due_ms: int) -> bytes:
+    """The times of a lease, serialised: tasks that came together have the same ones."""
+    lease = worker_pb2.Lease()
+    set_span(lease.term, term_ms)
+    set_span(lease.accept_within, min(accept_within_ms, term_ms))
+    set_time(lease.create_time, create_ms)
+    set_time(lease.schedule_time, due_ms)
+    return lease.SerializeToString()
 
 
 def report(item: pb.ReportItem, token: LeaseToken) -> Report:
