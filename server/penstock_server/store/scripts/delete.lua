@@ -7,10 +7,6 @@ local function delete(namespace, id)
   local task = read_task(namespace, id)
   if not task then return {'not_found', 0} end
   if not allowed('delete', task) then return {'conflict', task.s} end
-  if task.ik then
-    local record = key_idempotency(namespace, task.q, task.ik)
-    if string.sub(call('GET', record) or '', 1, 26) == id then call('DEL', record) end
-  end
   local key = own_key(task)
   if key then call('UNLINK', key) end
   call('UNLINK', key_spec(namespace, id), key_task(namespace, id), key_executions(namespace, id),
