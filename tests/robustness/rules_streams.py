@@ -108,7 +108,11 @@ def tails_tell_every_line_once(facts: Facts) -> Findings:
 
 def lines_are_all_kept(facts: Facts) -> Findings:
     """What a handler that succeeded has logged is there, all of it."""
-    counts = {f.task: dict(map(tuple, f.lines)) for f in facts.history.finals if f.lines}
+    counts = {
+        final.task: {line[0]: line[1] for line in final.lines}
+        for final in facts.history.finals
+        if final.lines
+    }
     for mark in facts.history.marks:
         held = facts.executions.get((mark.task, mark.execution))
         if mark.phase != "end" or mark.task not in counts or held is None or held.ended is None:

@@ -18,7 +18,7 @@ QUEUES: Final = ("alpha", "beta", "gamma")
 """Served by the Python workers."""
 RAW_QUEUE: Final = "raw"
 """Served by the hand-made worker."""
-BACKLOG: Final = 400
+BACKLOG: Final = 120
 """Bound of the namespace's backlog, tasks."""
 DISK_MB: Final = 192
 

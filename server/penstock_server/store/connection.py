@@ -33,6 +33,10 @@ _UNREACHABLE: Final = (
 )
 _REFUSALS: Final = ("MISCONF", "NOREPLICAS", "UNBLOCKED", "MASTERDOWN")
 """First words of answers with which a store says that it cannot write now."""
+_CLOSED: Final = "the handler is closed"
+"""How uvloop spells that a connection was cut between taking it and writing to it. A plain
+RuntimeError, which redis-py lets through.
+"""
 
 _COMMAND_TIMEOUT: Final = 10.0
 _CONNECT_TIMEOUT: Final = 3.0
@@ -45,6 +49,8 @@ def translate(error: Exception) -> PenstockError | None:
     if isinstance(error, exceptions.OutOfMemoryError):
         return StoreFull()
     if isinstance(error, _UNREACHABLE) or str(error).split(" ", 1)[0] in _REFUSALS:
+        return StoreUnavailable()
+    if isinstance(error, RuntimeError) and _CLOSED in str(error):
         return StoreUnavailable()
     return None
 
