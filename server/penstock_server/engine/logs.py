@@ -1,7 +1,7 @@
 """Follows the log lines of tasks."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from typing import Final
 
@@ -35,7 +35,7 @@ class Logs:
         cursor: str,
         follow: bool,
         beat: float,
-    ) -> AsyncIterator[tuple[list[LogRecord], str]]:
+    ) -> AsyncGenerator[tuple[list[LogRecord], str], None]:
         """Lines behind the cursor, chunk by chunk; with `follow` until the task, or the execution
         asked for, has ended.
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from datetime import timedelta
 from typing import Any, Final
 
@@ -314,10 +315,12 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
             follow=request.follow,
             beat=_BEAT,
         )
-        async for lines, cursor in chunks:
-            yield pb.TailLogsResponse(
-                lines=[convert.log_line(line) for line in lines], cursor=cursor
-            )
+        # Closed with the call, so that nobody goes on following for a caller that has gone.
+        async with aclosing(chunks):
+            async for lines, cursor in chunks:
+                yield pb.TailLogsResponse(
+                    lines=[convert.log_line(line) for line in lines], cursor=cursor
+                )
 
 
 def _wait(request: Any, context: Any) -> timedelta:
