@@ -71,6 +71,15 @@ test: $(READY) ## run every test except the benchmarks (ARGS='…' goes to pytes
 test-fast: $(READY) ## run the tests that take two minutes together: rules, store, service
 	$(PYTEST) -m 'not slow' $(wildcard tests/unit tests/store tests/service) $(ARGS)
 
+# Rounds of two minutes with rising seeds. A round that breaks a promise ends the run and prints
+# the command that plays it again.
+MINUTES ?= 10
+SEED ?=
+
+.PHONY: robustness
+robustness: $(READY) ## break things for MINUTES under load, with SEED or a fresh one; check every promise
+	$(BIN)/python tests/robustness/run.py --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
 .PHONY: bench
 bench: $(READY) ## measure throughput and latency on this machine
 	$(BIN)/python tests/bench/run.py $(ARGS)

@@ -11,7 +11,7 @@ from penstock_server.model.lifecycle import EventKind, Outcome
 from robustness import rules_leases as leases
 from robustness import rules_streams as streams
 from robustness import rules_tasks as tasks
-from robustness.facts import Facts, Findings, Violation
+from robustness.facts import Facts, Findings, Held, Violation
 from robustness.history import OK, REFUSED, History
 
 RULES: Final[tuple[Callable[[Facts], Findings], ...]] = (
@@ -79,6 +79,10 @@ def _outcomes(facts: Facts) -> dict[str, int]:
     return {Outcome(o).name if o else "ended by an operator": n for o, n in counts.items()}
 
 
+def _was_lost(held: Held) -> bool:
+    return held.ended is not None and held.ended.outcome == Outcome.LOST
+
+
 def _table(facts: Facts, found: list[Violation]) -> dict[str, int | float]:
     history = facts.history
     stale = [report for report in history.reports if report.stale]
@@ -93,6 +97,11 @@ def _table(facts: Facts, found: list[Violation]) -> dict[str, int | float]:
         "lost within P1's window": sum(violation.forgiven for violation in lost),
         "ran to the end twice": len(leases.ran_to_the_end(facts)),
         "of these unexplained": sum(v.rule == "duplicate" and not v.forgiven for v in found),
+        "leases lost": sum(_was_lost(held) for held in facts.executions.values()),
+        "of these in an outage longer than they last": sum(
+            _was_lost(held) and leases.lost_to_an_outage(facts, held)
+            for held in facts.executions.values()
+        ),
         "stale reports tried": len(stale),
         "stale reports refused": sum(report.outcome == REFUSED for report in stale),
         "stale reports accepted": sum(v.rule == "stale" and not v.forgiven for v in found),

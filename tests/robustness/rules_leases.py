@@ -16,6 +16,16 @@ _OUTCOME: Final = {
     "crash": Outcome.CRASHED,
     "release": Outcome.RELEASED,
 }
+OUTAGES: Final = {
+    "kill-store",
+    "stop-store",
+    "cut-store",
+    "delay-store",
+    "drop-answers-of-store",
+    "disk-full",
+    "kill-server",
+}
+"""Faults that keep every worker from renewing, while they last."""
 
 
 def no_stale_report(facts: Facts) -> Findings:
@@ -128,6 +138,27 @@ def losses_have_a_cause(facts: Facts) -> Findings:
 
 
 def _harmed(facts: Facts, held: Held) -> bool:
+    return _worker_was_harmed(facts, held) or lost_to_an_outage(facts, held)
+
+
+def lost_to_an_outage(facts: Facts, held: Held) -> bool:
+    """Whether nobody could renew for so long that the worker itself gave the lease up.
+
+    It stops the handler when the term has run out by its own count, as the protocol demands, and
+    what it waits between two tries is up to 2 s: so half a term without servers or store may do.
+    """
+    assert held.ended is not None
+    term = float(facts.history.notes.get("term", 5.0))
+    since, until = held.ended.at - 3 * term, held.ended.at
+    away = sum(
+        max(0.0, min(fault.ended, until) - max(fault.began, since))
+        for fault in facts.history.faults
+        if fault.name in OUTAGES
+    )
+    return away >= term / 2
+
+
+def _worker_was_harmed(facts: Facts, held: Held) -> bool:
     worker = facts.worker_of.get(held.leased.session)
     # A session that never ran a handler cannot be told apart: any harm may have been to it.
     return any(
