@@ -116,6 +116,10 @@ class Dispatcher:
         self._running = False
         self._again = False
 
+    def serves(self, task_type: str) -> bool:
+        """Whether a poll waits here that takes tasks of the type."""
+        return any(task_type in poll.task_types and not poll.answer.done() for poll in self.polls)
+
     def kick(self) -> None:
         """Looks for tasks, now or right after the look that is under way."""
         if self._running:

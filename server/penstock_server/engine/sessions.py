@@ -3,7 +3,7 @@ or empty.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from time import monotonic
 from typing import Final
@@ -41,12 +41,12 @@ class Polls:
         self._known: dict[tuple[str, str], float] = {}
         self._draining = False
 
-    def waits_for(self, namespace: str, queue: str) -> bool:
-        """Whether a poll waits here for the queue, so that a submit here needs to wake nobody
-        else.
+    def waits_for(self, namespace: str, queue: str, task_types: Iterable[str]) -> bool:
+        """Whether polls wait here for all these types of the queue, so that a submit here needs to
+        wake nobody else.
         """
         dispatcher = self._dispatchers.get((namespace, queue))
-        return dispatcher is not None and bool(dispatcher.polls)
+        return dispatcher is not None and all(map(dispatcher.serves, task_types))
 
     async def lease(
         self, poll: Poll, wait: timedelta, *, acknowledged: Sequence[str] = ()

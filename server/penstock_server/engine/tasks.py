@@ -97,8 +97,11 @@ class Tasks:
             # Chunks of a repeated call are cut alike, so each one can be known again by its number.
             part = f"{request_id}:{number}" if request_id and number else request_id
             ids = ids_from(self._ids.first(home), len(chunk))
-            queues = {draft.queue for draft in chunk}
-            here = [queue for queue in queues if self._polls.waits_for(namespace, queue)]
+            wanted: dict[str, set[str]] = {}
+            for draft in chunk:
+                wanted.setdefault(draft.queue, set()).add(draft.task_type)
+            waits_for = self._polls.waits_for
+            here = [queue for queue, types in wanted.items() if waits_for(namespace, queue, types)]
             results += await self._store.tasks.submit(
                 namespace,
                 chunk,

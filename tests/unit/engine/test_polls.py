@@ -34,6 +34,14 @@ class Leases:
         return [True] * len(rows)
 
 
+class Empty(Leases):
+    """Has nothing to lease."""
+
+    async def lease(self, *_: Any) -> tuple[int, list[PollAnswer]]:
+        self.leased.set()
+        return 1, [PollAnswer([], [], False)]
+
+
 @pytest.mark.parametrize("turns", range(8))
 @pytest.mark.parametrize("by_report", [False, True], ids=["poll", "report"])
 async def test_a_call_that_goes_away_at_any_moment_leaves_no_lease_behind(
@@ -61,3 +69,21 @@ async def test_a_call_that_goes_away_at_any_moment_leaves_no_lease_behind(
         assert not isinstance(answer, BaseException), answer
         assert [lease.task_id for lease in answer.leases] == [LEASE.task_id]
         assert leases.released == []
+
+
+async def test_only_a_poll_that_serves_all_types_of_a_submit_spares_others_the_waking():
+    leases, background = Empty(), Background()
+    store: Any = SimpleNamespace(leases=leases, meta=SimpleNamespace(partitions=1))
+    polls = Polls(store, "server", background)
+    poll = Poll("default", "s", 1, queues=("q",), task_types=("a", "b"), slots=1, most_bytes=1_000)
+    call = asyncio.ensure_future(polls.lease(poll, timedelta(seconds=10)))
+    await leases.leased.wait()
+
+    assert polls.waits_for("default", "q", {"a"})
+    assert polls.waits_for("default", "q", {"a", "b"})
+    assert not polls.waits_for("default", "q", {"a", "c"})
+    assert not polls.waits_for("default", "elsewhere", {"a"})
+    polls.drain()
+    assert not polls.waits_for("default", "q", {"a"}), "it has its answer, and waits no more"
+    assert (await call).reconnect
+    await background.stop()
