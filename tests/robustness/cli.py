@@ -51,6 +51,8 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--partitions", type=int)
     parser.add_argument("--disk", choices=("small", "real"))
     parser.add_argument("--rate", type=float, help="operations a second")
+    parser.add_argument("--clients", type=int)
+    parser.add_argument("--pause", type=float, help="seconds between two faults, on average")
     parser.add_argument("--out", help="folder for logs, histories and the report")
     parser.add_argument("--go-on", action="store_true", help="also after a broken promise")
     parser.add_argument("--check", type=Path, help="only check a recorded history")
@@ -63,6 +65,8 @@ def _plan(options: argparse.Namespace, seed: int) -> Plan:
         "appendfsync": options.appendfsync,
         "partitions": options.partitions,
         "rate": options.rate,
+        "clients": options.clients,
+        "pause": options.pause,
         "small_disk": None if options.disk is None else options.disk == "small",
         "faults": None if options.faults is None else tuple(options.faults.split(",")),
     }

@@ -83,5 +83,6 @@ class Plan:
             f".venv/bin/python tests/robustness/run.py --seed {self.seed}"
             f" --seconds {self.seconds:g} --appendfsync {self.appendfsync}"
             f" --partitions {self.partitions} --rate {self.rate:g}"
+            f" --clients {self.clients} --pause {self.pause:g}"
             f" --disk {'small' if self.small_disk else 'real'}{faults}"
         )

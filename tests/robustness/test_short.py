@@ -46,5 +46,5 @@ async def test_every_promise_is_kept_while_things_die(plan, tmp_path):
 
     told = "\n".join(map(str, verdict.violations))
     assert verdict.violations == [], f"play it again with: {plan.command()}\n{told}"
-    assert verdict.table["tasks"] > 300
+    assert verdict.table["tasks"] > 100
     assert sum(verdict.faults.values()) > 8

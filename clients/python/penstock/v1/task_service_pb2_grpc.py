@@ -119,7 +119,8 @@ class TaskServiceServicer:
 
     def SubmitTask(self, request, context):
         """Submits one task. Acknowledged means stored. With a `request_id` or an idempotency key it may be repeated.
-        Reasons: TOO_LARGE, TASK_ALREADY_EXISTS, IDEMPOTENCY_KEY_REUSED, BACKLOG_FULL, STORE_FULL, LIMIT_REACHED.
+        Reasons: TOO_LARGE, TASK_ALREADY_EXISTS, IDEMPOTENCY_KEY_REUSED, BACKLOG_FULL, STORE_FULL, LIMIT_REACHED; TASK_NOT_FOUND
+        if the task of a repeated call was deleted meanwhile.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

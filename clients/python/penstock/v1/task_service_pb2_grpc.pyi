@@ -39,7 +39,8 @@ class TaskServiceStub:
     def __new__(cls, channel: _aio.Channel) -> TaskServiceAsyncStub: ...
     SubmitTask: _grpc.UnaryUnaryMultiCallable[_task_service_pb2.SubmitTaskRequest, _task_service_pb2.SubmitTaskResponse]
     """Submits one task. Acknowledged means stored. With a `request_id` or an idempotency key it may be repeated.
-    Reasons: TOO_LARGE, TASK_ALREADY_EXISTS, IDEMPOTENCY_KEY_REUSED, BACKLOG_FULL, STORE_FULL, LIMIT_REACHED.
+    Reasons: TOO_LARGE, TASK_ALREADY_EXISTS, IDEMPOTENCY_KEY_REUSED, BACKLOG_FULL, STORE_FULL, LIMIT_REACHED; TASK_NOT_FOUND
+    if the task of a repeated call was deleted meanwhile.
     """
     SubmitTasks: _grpc.UnaryUnaryMultiCallable[_task_service_pb2.SubmitTasksRequest, _task_service_pb2.SubmitTasksResponse]
     """Submits up to 1,000 tasks. Answers item by item, in the order of the request; with `all_or_none` either all are
@@ -104,7 +105,8 @@ class TaskServiceAsyncStub(TaskServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     SubmitTask: _aio.UnaryUnaryMultiCallable[_task_service_pb2.SubmitTaskRequest, _task_service_pb2.SubmitTaskResponse]  # type: ignore[assignment]
     """Submits one task. Acknowledged means stored. With a `request_id` or an idempotency key it may be repeated.
-    Reasons: TOO_LARGE, TASK_ALREADY_EXISTS, IDEMPOTENCY_KEY_REUSED, BACKLOG_FULL, STORE_FULL, LIMIT_REACHED.
+    Reasons: TOO_LARGE, TASK_ALREADY_EXISTS, IDEMPOTENCY_KEY_REUSED, BACKLOG_FULL, STORE_FULL, LIMIT_REACHED; TASK_NOT_FOUND
+    if the task of a repeated call was deleted meanwhile.
     """
     SubmitTasks: _aio.UnaryUnaryMultiCallable[_task_service_pb2.SubmitTasksRequest, _task_service_pb2.SubmitTasksResponse]  # type: ignore[assignment]
     """Submits up to 1,000 tasks. Answers item by item, in the order of the request; with `all_or_none` either all are
@@ -172,7 +174,8 @@ class TaskServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_task_service_pb2.SubmitTaskResponse, _abc.Awaitable[_task_service_pb2.SubmitTaskResponse]]:
         """Submits one task. Acknowledged means stored. With a `request_id` or an idempotency key it may be repeated.
-        Reasons: TOO_LARGE, TASK_ALREADY_EXISTS, IDEMPOTENCY_KEY_REUSED, BACKLOG_FULL, STORE_FULL, LIMIT_REACHED.
+        Reasons: TOO_LARGE, TASK_ALREADY_EXISTS, IDEMPOTENCY_KEY_REUSED, BACKLOG_FULL, STORE_FULL, LIMIT_REACHED; TASK_NOT_FOUND
+        if the task of a repeated call was deleted meanwhile.
         """
 
     @_abc_1.abstractmethod

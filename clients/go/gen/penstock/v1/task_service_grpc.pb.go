@@ -47,7 +47,8 @@ const (
 // NAMESPACE_NOT_FOUND, STORE_UNAVAILABLE, SHUTTING_DOWN, OVERLOADED, DEADLINE_EXCEEDED, UNAUTHENTICATED and PERMISSION_DENIED.
 type TaskServiceClient interface {
 	// Submits one task. Acknowledged means stored. With a `request_id` or an idempotency key it may be repeated.
-	// Reasons: TOO_LARGE, TASK_ALREADY_EXISTS, IDEMPOTENCY_KEY_REUSED, BACKLOG_FULL, STORE_FULL, LIMIT_REACHED.
+	// Reasons: TOO_LARGE, TASK_ALREADY_EXISTS, IDEMPOTENCY_KEY_REUSED, BACKLOG_FULL, STORE_FULL, LIMIT_REACHED; TASK_NOT_FOUND
+	// if the task of a repeated call was deleted meanwhile.
 	SubmitTask(ctx context.Context, in *SubmitTaskRequest, opts ...grpc.CallOption) (*SubmitTaskResponse, error)
 	// Submits up to 1,000 tasks. Answers item by item, in the order of the request; with `all_or_none` either all are
 	// stored or none. With a `request_id` it may be repeated. Reasons: as SubmitTask, for each item; CROSS_PARTITION and BATCH_ABORTED with
@@ -268,7 +269,8 @@ type TaskService_TailLogsClient = grpc.ServerStreamingClient[TailLogsResponse]
 // NAMESPACE_NOT_FOUND, STORE_UNAVAILABLE, SHUTTING_DOWN, OVERLOADED, DEADLINE_EXCEEDED, UNAUTHENTICATED and PERMISSION_DENIED.
 type TaskServiceServer interface {
 	// Submits one task. Acknowledged means stored. With a `request_id` or an idempotency key it may be repeated.
-	// Reasons: TOO_LARGE, TASK_ALREADY_EXISTS, IDEMPOTENCY_KEY_REUSED, BACKLOG_FULL, STORE_FULL, LIMIT_REACHED.
+	// Reasons: TOO_LARGE, TASK_ALREADY_EXISTS, IDEMPOTENCY_KEY_REUSED, BACKLOG_FULL, STORE_FULL, LIMIT_REACHED; TASK_NOT_FOUND
+	// if the task of a repeated call was deleted meanwhile.
 	SubmitTask(context.Context, *SubmitTaskRequest) (*SubmitTaskResponse, error)
 	// Submits up to 1,000 tasks. Answers item by item, in the order of the request; with `all_or_none` either all are
 	// stored or none. With a `request_id` it may be repeated. Reasons: as SubmitTask, for each item; CROSS_PARTITION and BATCH_ABORTED with
