@@ -35,6 +35,12 @@ class Namespaces:
         """Reads which namespaces there are."""
         self._known = frozenset(await self._store.namespaces.all())
 
+    async def resolve(self, given: str) -> str:
+        """The namespace that a call means, `default` if none. Raises `NamespaceNotFound`."""
+        namespace = given or DEFAULT
+        await self.require(namespace)
+        return namespace
+
     async def require(self, namespace: str) -> None:
         """Raises `NamespaceNotFound` unless the namespace exists.
 

@@ -6,7 +6,6 @@ from penstock.v1 import queue_service_pb2 as pb
 from penstock.v1 import queue_service_pb2_grpc
 from penstock.v1.queue_pb2 import QueueConfig
 from penstock_server.engine.engine import Engine
-from penstock_server.engine.namespaces import DEFAULT
 from penstock_server.engine.queues import QueueConfigs
 from penstock_server.model.errors import EtagMismatch
 from penstock_server.service import validate
@@ -25,14 +24,9 @@ class QueueService(queue_service_pb2_grpc.QueueServiceServicer):
         self._configs = configs
         self._limits = limits
 
-    async def _namespace(self, given: str) -> str:
-        namespace = given or DEFAULT
-        await self._engine.namespaces.require(namespace)
-        return namespace
-
     async def GetQueue(self, request: pb.GetQueueRequest, context: Any) -> pb.GetQueueResponse:
         validate.get_queue(request, self._limits)
-        namespace = await self._namespace(request.namespace)
+        namespace = await self._engine.namespaces.resolve(request.namespace)
         return pb.GetQueueResponse(
             queue=convert.queue(await self._queues.get(namespace, request.queue))
         )
@@ -41,7 +35,7 @@ class QueueService(queue_service_pb2_grpc.QueueServiceServicer):
         self, request: pb.ListQueuesRequest, context: Any
     ) -> pb.ListQueuesResponse:
         validate.list_queues(request, self._limits)
-        namespace = await self._namespace(request.namespace)
+        namespace = await self._engine.namespaces.resolve(request.namespace)
         arguments = ("ListQueues", namespace)
         after = ""
         if request.page_token:
@@ -57,7 +51,7 @@ class QueueService(queue_service_pb2_grpc.QueueServiceServicer):
         self, request: pb.UpdateQueueRequest, context: Any
     ) -> pb.UpdateQueueResponse:
         validate.update_queue(request, self._limits)
-        namespace = await self._namespace(request.namespace)
+        namespace = await self._engine.namespaces.resolve(request.namespace)
         known, version = await self._queues.config(namespace, request.queue)
         if request.etag and request.etag != f"{version:x}":
             raise EtagMismatch(etag=request.etag)
@@ -73,7 +67,7 @@ class QueueService(queue_service_pb2_grpc.QueueServiceServicer):
         self, request: pb.PauseQueueRequest, context: Any
     ) -> pb.PauseQueueResponse:
         validate.pause_queue(request, self._limits)
-        namespace = await self._namespace(request.namespace)
+        namespace = await self._engine.namespaces.resolve(request.namespace)
         view = await self._queues.pause(namespace, request.queue, request.reason)
         return pb.PauseQueueResponse(queue=convert.queue(view))
 
@@ -81,7 +75,7 @@ class QueueService(queue_service_pb2_grpc.QueueServiceServicer):
         self, request: pb.ResumeQueueRequest, context: Any
     ) -> pb.ResumeQueueResponse:
         validate.resume_queue(request, self._limits)
-        namespace = await self._namespace(request.namespace)
+        namespace = await self._engine.namespaces.resolve(request.namespace)
         view = await self._queues.resume(namespace, request.queue)
         self._engine.polls.on_queue(namespace, request.queue)
         return pb.ResumeQueueResponse(queue=convert.queue(view))
@@ -90,12 +84,12 @@ class QueueService(queue_service_pb2_grpc.QueueServiceServicer):
         self, request: pb.PurgeQueueRequest, context: Any
     ) -> pb.PurgeQueueResponse:
         validate.purge_queue(request, self._limits)
-        namespace = await self._namespace(request.namespace)
+        namespace = await self._engine.namespaces.resolve(request.namespace)
         return pb.PurgeQueueResponse(task_count=await self._queues.purge(namespace, request.queue))
 
     async def PeekQueue(self, request: pb.PeekQueueRequest, context: Any) -> pb.PeekQueueResponse:
         validate.peek_queue(request, self._limits)
-        namespace = await self._namespace(request.namespace)
+        namespace = await self._engine.namespaces.resolve(request.namespace)
         limit = validate.page_size(request.limit, 10, 100)
         peek = await self._queues.peek(namespace, request.queue, limit)
         return pb.PeekQueueResponse(

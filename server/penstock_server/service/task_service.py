@@ -11,7 +11,6 @@ from penstock.v1 import task_service_pb2_grpc
 from penstock.v1.queue_pb2 import QueueConfig
 from penstock.v1.task_pb2 import TaskSpec
 from penstock_server.engine.engine import Engine
-from penstock_server.engine.namespaces import DEFAULT
 from penstock_server.engine.queues import QueueConfigs
 from penstock_server.engine.watch import Watcher
 from penstock_server.model.errors import BatchAborted, PenstockError
@@ -20,7 +19,7 @@ from penstock_server.model.records import EventRecord, TaskDraft, TaskRecord
 from penstock_server.service import validate
 from penstock_server.service.convert import draft as convert_draft
 from penstock_server.service.convert import task as convert
-from penstock_server.service.convert.times import set_time, span, time_ms
+from penstock_server.service.convert.times import set_time, span, time_ms, wait_of
 from penstock_server.service.errors import to_item_error
 from penstock_server.service.principal import current_principal
 from penstock_server.service.tokens import decode_page_token, encode_page_token
@@ -29,8 +28,6 @@ from penstock_server.service.validate import Limits
 _WAIT: Final = timedelta(seconds=30)
 _BEAT: Final = 15.0
 """Seconds after which a stream answers even if there is nothing to tell."""
-_MARGIN: Final = 0.2
-"""Seconds before a call's deadline at which a wait ends, so that the answer arrives."""
 
 
 class TaskService(task_service_pb2_grpc.TaskServiceServicer):
@@ -48,7 +45,7 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
         self, request: pb.SubmitTaskRequest, context: Any
     ) -> pb.SubmitTaskResponse:
         validate.submit_task(request, self._limits)
-        namespace = await self._namespace(request.namespace)
+        namespace = await self._engine.namespaces.resolve(request.namespace)
         draft = await self._draft(namespace, request.spec, request.idempotency)
         (result,) = await self._tasks.submit(namespace, [draft], request_id=request.request_id)
         if isinstance(result, PenstockError):
@@ -69,7 +66,7 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
         self, request: pb.SubmitTasksRequest, context: Any
     ) -> pb.SubmitTasksResponse:
         errors = validate.submit_tasks(request, self._limits)
-        namespace = await self._namespace(request.namespace)
+        namespace = await self._engine.namespaces.resolve(request.namespace)
         response = pb.SubmitTasksResponse()
         add = response.results.add
         if request.all_or_none and any(error is not None for error in errors):
@@ -100,9 +97,9 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
 
     async def RunTask(self, request: pb.RunTaskRequest, context: Any) -> pb.RunTaskResponse:
         validate.run_task(request, self._limits)
-        namespace = await self._namespace(request.namespace)
+        namespace = await self._engine.namespaces.resolve(request.namespace)
         draft = await self._draft(namespace, request.spec, request.idempotency)
-        wait = _wait(request, context)
+        wait = wait_of(request, context, default=_WAIT)
         result = await self._tasks.run(namespace, draft, request_id=request.request_id, wait=wait)
         if isinstance(result, PenstockError):
             raise result
@@ -110,14 +107,11 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
 
     async def AwaitTask(self, request: pb.AwaitTaskRequest, context: Any) -> pb.AwaitTaskResponse:
         validate.await_task(request, self._limits)
-        namespace = await self._namespace(request.namespace)
-        record = await self._tasks.wait(namespace, request.task_id, _wait(request, context))
+        namespace = await self._engine.namespaces.resolve(request.namespace)
+        record = await self._tasks.wait(
+            namespace, request.task_id, wait_of(request, context, default=_WAIT)
+        )
         return pb.AwaitTaskResponse(task=convert.task(record))
-
-    async def _namespace(self, given: str) -> str:
-        namespace = given or DEFAULT
-        await self._engine.namespaces.require(namespace)
-        return namespace
 
     async def _draft(
         self,
@@ -163,7 +157,7 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
 
     async def GetTask(self, request: pb.GetTaskRequest, context: Any) -> pb.GetTaskResponse:
         validate.get_task(request, self._limits)
-        namespace = await self._namespace(request.namespace)
+        namespace = await self._engine.namespaces.resolve(request.namespace)
         record = await self._tasks.get(namespace, request.task_id)
         return pb.GetTaskResponse(task=convert.task(record))
 
@@ -171,7 +165,7 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
         self, request: pb.ListExecutionsRequest, context: Any
     ) -> pb.ListExecutionsResponse:
         validate.list_executions(request, self._limits)
-        namespace = await self._namespace(request.namespace)
+        namespace = await self._engine.namespaces.resolve(request.namespace)
         arguments = ("ListExecutions", namespace, request.task_id)
         before = 1 << 31
         if request.page_token:
@@ -194,7 +188,7 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
         self, request: pb.GetExecutionRequest, context: Any
     ) -> pb.GetExecutionResponse:
         validate.get_execution(request, self._limits)
-        namespace = await self._namespace(request.namespace)
+        namespace = await self._engine.namespaces.resolve(request.namespace)
         found = await self._tasks.execution(namespace, request.task_id, request.number)
         workers = await self._tasks.workers_of(namespace, [found])
         return pb.GetExecutionResponse(
@@ -207,7 +201,7 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
         self, request: pb.UpdateTaskRequest, context: Any
     ) -> pb.UpdateTaskResponse:
         validate.update_task(request, self._limits)
-        namespace = await self._namespace(request.namespace)
+        namespace = await self._engine.namespaces.resolve(request.namespace)
         record = await self._tasks.get(namespace, request.task_id)
         paths = request.update_mask.paths
         spec = TaskSpec.FromString(record.spec or b"")
@@ -222,21 +216,21 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
         self, request: pb.CancelTaskRequest, context: Any
     ) -> pb.CancelTaskResponse:
         validate.cancel_task(request, self._limits)
-        namespace = await self._namespace(request.namespace)
+        namespace = await self._engine.namespaces.resolve(request.namespace)
         grace = span(request.grace) if request.HasField("grace") else None
         record = await self._tasks.cancel(namespace, request.task_id, grace)
         return pb.CancelTaskResponse(task=convert.task(record, payload=False))
 
     async def EndTask(self, request: pb.EndTaskRequest, context: Any) -> pb.EndTaskResponse:
         validate.end_task(request, self._limits)
-        namespace = await self._namespace(request.namespace)
+        namespace = await self._engine.namespaces.resolve(request.namespace)
         state, report = convert_draft.ending(request)
         record = await self._tasks.end(namespace, request.task_id, TaskState(state), report)
         return pb.EndTaskResponse(task=convert.task(record, payload=False))
 
     async def RetryTask(self, request: pb.RetryTaskRequest, context: Any) -> pb.RetryTaskResponse:
         validate.retry_task(request, self._limits)
-        namespace = await self._namespace(request.namespace)
+        namespace = await self._engine.namespaces.resolve(request.namespace)
         draft = None
         if request.HasField("spec"):
             record = await self._tasks.get(namespace, request.task_id)
@@ -251,7 +245,7 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
         self, request: pb.DeleteTaskRequest, context: Any
     ) -> pb.DeleteTaskResponse:
         validate.delete_task(request, self._limits)
-        namespace = await self._namespace(request.namespace)
+        namespace = await self._engine.namespaces.resolve(request.namespace)
         await self._tasks.delete(namespace, request.task_id)
         return pb.DeleteTaskResponse()
 
@@ -261,7 +255,7 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
         self, request: pb.WatchTasksRequest, context: Any
     ) -> AsyncIterator[pb.WatchTasksResponse]:
         validate.watch_tasks(request, self._limits)
-        namespace = await self._namespace(request.namespace)
+        namespace = await self._engine.namespaces.resolve(request.namespace)
         fits = _filter(request, namespace)
         hub = self._engine.watches
         first = pb.WatchTasksResponse()
@@ -306,7 +300,7 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
         self, request: pb.TailLogsRequest, context: Any
     ) -> AsyncIterator[pb.TailLogsResponse]:
         validate.tail_logs(request, self._limits)
-        namespace = await self._namespace(request.namespace)
+        namespace = await self._engine.namespaces.resolve(request.namespace)
         chunks = self._engine.logs.tail(
             namespace,
             request.task_id,
@@ -321,14 +315,6 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
                 yield pb.TailLogsResponse(
                     lines=[convert.log_line(line) for line in lines], cursor=cursor
                 )
-
-
-def _wait(request: Any, context: Any) -> timedelta:
-    wait = span(request.wait) if request.HasField("wait") else _WAIT
-    remaining = context.time_remaining()
-    if remaining is not None:
-        wait = min(wait, timedelta(seconds=max(0.0, remaining - _MARGIN)))
-    return wait
 
 
 def _with_the_rest_aborted(errors: Sequence[PenstockError | None]) -> list[PenstockError]:

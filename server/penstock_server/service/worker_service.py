@@ -7,20 +7,18 @@ from penstock.v1 import worker_service_pb2 as pb
 from penstock.v1 import worker_service_pb2_grpc
 from penstock_server.engine.dispatch import Delivery, Poll
 from penstock_server.engine.engine import Engine
-from penstock_server.engine.namespaces import DEFAULT
 from penstock_server.engine.reports import ReportAnswer
 from penstock_server.model.errors import FieldInvalid, PenstockError, Violation
 from penstock_server.model.lease_token import decode_lease_token
 from penstock_server.service import validate
 from penstock_server.service.convert import worker as convert
-from penstock_server.service.convert.times import span
+from penstock_server.service.convert.times import wait_of
 from penstock_server.service.observe import LeaseObserver
 from penstock_server.service.tokens import decode_page_token, encode_page_token
 from penstock_server.service.validate import Limits
 from penstock_server.store.leases import PollOffer
 
 _WAIT: Final = timedelta(seconds=20)
-_MARGIN: Final = 0.2
 _MOST_BYTES: Final = 3_500_000
 """Stock clients refuse answers above 4 MiB."""
 
@@ -39,7 +37,7 @@ class WorkerService(worker_service_pb2_grpc.WorkerServiceServicer):
         self, request: pb.LeaseTasksRequest, context: Any
     ) -> pb.LeaseTasksResponse:
         validate.lease_tasks(request, self._limits)
-        namespace = await self._namespace(request.namespace)
+        namespace = await self._engine.namespaces.resolve(request.namespace)
         session = request.session
         await self._engine.polls.note(
             convert.session_record(namespace, session, request.queues, request.task_types)
@@ -54,7 +52,9 @@ class WorkerService(worker_service_pb2_grpc.WorkerServiceServicer):
             most_bytes=request.max_bytes or _MOST_BYTES,
         )
         delivery = await self._engine.polls.lease(
-            poll, _wait(request, context), acknowledged=request.acknowledged_directive_ids
+            poll,
+            wait_of(request, context, default=_WAIT),
+            acknowledged=request.acknowledged_directive_ids,
         )
         response = pb.LeaseTasksResponse(superseded=delivery.superseded)
         await self._fill(response, namespace, delivery, session.session_id)
@@ -64,7 +64,7 @@ class WorkerService(worker_service_pb2_grpc.WorkerServiceServicer):
         self, request: pb.ReportExecutionsRequest, context: Any
     ) -> pb.ReportExecutionsResponse:
         errors = validate.report_executions(request, self._limits)
-        namespace = await self._namespace(request.namespace)
+        namespace = await self._engine.namespaces.resolve(request.namespace)
         answers = await self._carry_out(namespace, request, errors)
         response = pb.ReportExecutionsResponse()
         add = response.results.add
@@ -134,16 +134,11 @@ class WorkerService(worker_service_pb2_grpc.WorkerServiceServicer):
         if delivery.reconnect:
             response.directives.append(convert.reconnect())
 
-    async def _namespace(self, given: str) -> str:
-        namespace = given or DEFAULT
-        await self._engine.namespaces.require(namespace)
-        return namespace
-
     async def ListWorkers(
         self, request: pb.ListWorkersRequest, context: Any
     ) -> pb.ListWorkersResponse:
         validate.list_workers(request, self._limits)
-        namespace = await self._namespace(request.namespace)
+        namespace = await self._engine.namespaces.resolve(request.namespace)
         arguments = ("ListWorkers", namespace, request.queue)
         workers = self._engine.workers
         sessions = [
@@ -170,18 +165,10 @@ class WorkerService(worker_service_pb2_grpc.WorkerServiceServicer):
         self, request: pb.DrainWorkerRequest, context: Any
     ) -> pb.DrainWorkerResponse:
         validate.drain_worker(request, self._limits)
-        namespace = await self._namespace(request.namespace)
+        namespace = await self._engine.namespaces.resolve(request.namespace)
         workers = self._engine.workers
         session = await workers.drain(namespace, request.session_id, request.reason)
         return pb.DrainWorkerResponse(worker=convert.worker(session, await workers.now_ms()))
-
-
-def _wait(request: pb.LeaseTasksRequest, context: Any) -> timedelta:
-    wait = span(request.wait) if request.HasField("wait") else _WAIT
-    remaining = context.time_remaining()
-    if remaining is not None:
-        wait = min(wait, timedelta(seconds=max(0.0, remaining - _MARGIN)))
-    return wait
 
 
 def _not_a_token(place: int) -> PenstockError:

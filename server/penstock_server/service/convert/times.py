@@ -1,9 +1,13 @@
 """Times and spans: milliseconds here, Timestamps and Durations on the wire."""
 
 from datetime import timedelta
+from typing import Any, Final
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
+
+_MARGIN: Final = timedelta(milliseconds=200)
+"""Time before a call's deadline at which a wait ends, so that the answer arrives."""
 
 
 def set_time(field: Timestamp, ms: int) -> None:
@@ -33,3 +37,12 @@ def span_ms(value: Duration) -> int:
 def span(value: Duration) -> timedelta:
     """A span as Python has it."""
     return timedelta(milliseconds=span_ms(value))
+
+
+def wait_of(request: Any, context: Any, *, default: timedelta) -> timedelta:
+    """How long a call may wait: as its `wait` says, but not up to its deadline."""
+    wait = span(request.wait) if request.HasField("wait") else default
+    remaining = context.time_remaining()
+    if remaining is None:
+        return wait
+    return min(wait, max(timedelta(), timedelta(seconds=remaining) - _MARGIN))
