@@ -118,6 +118,10 @@ class Facts:
         """Whether what was acknowledged then may be lost."""
         return any(fault.began - LOSES <= at <= fault.ended for fault in self.losses)
 
+    def lost_writes_during(self, since: float, until: float) -> bool:
+        """Whether the store may have lost writes between two times."""
+        return any(fault.began <= until and since <= fault.ended for fault in self.losses)
+
     @cached_property
     def shaken(self) -> set[str]:
         """Tasks to which something happened at a time of which the store may know nothing."""

@@ -170,6 +170,20 @@ class Saboteur:
             await asyncio.sleep(self._world.plan.term * _LONGER_THAN_A_TERM)
         await self._start(self._world.store)
 
+    async def _power_cut(self, damage: Damage) -> None:
+        """The store's machine dies: what was not flushed to the disk by then is gone."""
+        store, everysec = self._world.store, self._world.plan.appendfsync != "always"
+        damage.target = f"store ({self._world.plan.appendfsync})"
+        file = store.append_file()
+        flushed = size_of(file)
+        await self._for(0.5, 1.9)
+        await store.kill()
+        if everysec and file is not None and file == store.append_file():
+            damage.note = f"{size_of(file) - flushed} bytes were not on the disk"
+            os.truncate(file, flushed)
+        damage.loses_writes = everysec
+        await self._start(store)
+
     async def _start(self, part: Part) -> None:
         await part.start()
 
@@ -295,6 +309,11 @@ class Saboteur:
         async with self._healed(self._world.store_proxy, damage) as proxy:
             proxy.drops_answers = True
             await self._for(0.2, 1.5)
+
+
+def size_of(path: Path | None) -> int:
+    """Bytes of a file; 0 if there is none."""
+    return path.stat().st_size if path is not None else 0
 
 
 def fill(path: Path) -> None:

@@ -128,12 +128,20 @@ class StoreNode(Part):
     async def ready(self) -> bool:
         return (await self.ask("PING")).startswith("+PONG")
 
+    def append_file(self) -> Path | None:
+        """The file that it appends to now; None before there is one."""
+        return max(self.data.glob("appendonlydir/*.incr.aof"), key=_mtime, default=None)
+
     async def ask(self, command: str) -> str:
         """What it answers to a command; empty if it does not."""
         try:
             return await ask(self.socket, command)
         except (NotListening, TimeoutError):
             return ""
+
+
+def _mtime(path: Path) -> int:
+    return path.stat().st_mtime_ns
 
 
 class ServerNode(Part):

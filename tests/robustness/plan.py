@@ -16,6 +16,7 @@ FAULTS: Final = (
     "stop-server",
     "drain-server",
     "kill-store",
+    "power-cut",
     "stop-store",
     "cut-workers",
     "hold-worker",

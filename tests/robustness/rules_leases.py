@@ -18,6 +18,7 @@ _OUTCOME: Final = {
 }
 OUTAGES: Final = {
     "kill-store",
+    "power-cut",
     "stop-store",
     "cut-store",
     "delay-store",
@@ -189,10 +190,10 @@ def _during(held: Held, fault: Fault) -> bool:
 def slots_are_never_exceeded(facts: Facts) -> Findings:
     """P7: a worker runs no more than it has slots."""
     slots = facts.history.notes.get("slots", 1 << 30)
-    ends = {(m.task, m.execution, m.pid): m.at for m in facts.history.marks if m.phase == "end"}
+    ends = {(m.task, m.execution, m.fence): m.at for m in facts.history.marks if m.phase == "end"}
     turns: dict[int, list[tuple[float, int]]] = defaultdict(list)
     for mark in facts.history.marks:
-        over = ends.get((mark.task, mark.execution, mark.pid))
+        over = ends.get((mark.task, mark.execution, mark.fence))
         if mark.phase == "start" and over is not None:
             turns[mark.worker] += [(mark.at, 1), (over, -1)]
     for worker, changes in turns.items():

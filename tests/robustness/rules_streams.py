@@ -8,8 +8,10 @@ from penstock_server.model.lifecycle import EventKind, Outcome
 from robustness.facts import TOLERANCE, Facts, Findings, Violation
 from robustness.history import Event, Line
 
-Place = tuple[str, int]
-"""Task and sequence: names an event."""
+Place = tuple[str, int, int]
+"""Task, sequence and millisecond: names an event, also where a store that lost its latest writes
+has made the same change a second time.
+"""
 
 
 def watches_tell_everything_once(facts: Facts) -> Findings:
@@ -31,7 +33,7 @@ def watches_tell_everything_once(facts: Facts) -> Findings:
 
 
 def _place(event: Event) -> Place:
-    return event.task, event.sequence
+    return event.task, event.sequence, round(event.at * 1_000)
 
 
 def _compare(

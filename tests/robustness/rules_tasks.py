@@ -171,7 +171,9 @@ def refusals_are_expected(facts: Facts) -> Findings:
         if call.outcome == OK:
             continue
         known = EXPECTED[call.op]
-        missing = call.reason == "TASK_NOT_FOUND" and call.subject in facts.shaken
+        missing = call.reason == "TASK_NOT_FOUND" and (
+            call.subject in facts.shaken or facts.lost_writes_during(call.invoked, call.returned)
+        )
         strange = call.outcome == REFUSED and call.reason not in known
         if (strange or call.reason in ("INTERNAL", "UNKNOWN")) and not missing:
             yield Violation(

@@ -15,6 +15,7 @@ QUICK = (
     "kill-runner",
     "kill-server",
     "kill-store",
+    "power-cut",
     "cut-workers",
     "drop-answers-to-clients",
     "drop-answers-to-worker",
