@@ -1,14 +1,15 @@
 """A WorkerService in memory, for the mechanics of leases and reports.
 
-It leases what was put into it, keeps what is reported, and can refuse, delay and direct. It keeps
-no times: a lease ends when a test says so. The real server holds the whole contract; tests of
-promises use that one.
+It leases what was put into it, keeps what is reported, and can refuse, delay and direct. It ends
+no lease before a test says so, but notes those that were renewed too late. The real server holds
+the whole contract; tests of promises use that one.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -38,6 +39,7 @@ class FakeTask:
     items: list[pb.ReportItem] = field(default_factory=list)
     lines: list[execution_pb2.LogLine] = field(default_factory=list)
     ending: pb.ReportItem | None = None
+    expire_time: float = 0.0
     leased: asyncio.Event = field(default_factory=asyncio.Event)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -103,6 +105,8 @@ class FakeWorkerService(WorkerServiceServicer):
         self.hold_reports = asyncio.Event()
         self.hold_reports.set()
         self.most_leased = 0
+        self.late: set[str] = set()
+        """Tasks whose lease a real server would have taken for lost."""
         self._by_token: dict[str, FakeTask] = {}
         self._ready: deque[FakeTask] = deque()
         self._latest: dict[str, int] = {}
@@ -234,6 +238,7 @@ class FakeWorkerService(WorkerServiceServicer):
         if task is None or item.lease_token in self.lost:
             return _refusal(error_pb2.ERROR_REASON_LEASE_LOST)
         kind = item.WhichOneof("report")
+        self._look_at_time(task, renews=kind in ("accept", "heartbeat"))
         if kind in self.refuse_items:
             return _refusal(self.refuse_items[kind])
         async with task.changed:
@@ -249,6 +254,13 @@ class FakeWorkerService(WorkerServiceServicer):
         if kind in ("accept", "heartbeat"):
             result.term.CopyFrom(_duration(self.term))
         return result
+
+    def _look_at_time(self, task: FakeTask, *, renews: bool) -> None:
+        now = time.monotonic()
+        if now > task.expire_time:
+            self.late.add(task.task_id)
+        if renews:
+            task.expire_time = now + self.term
 
     def _has_work(self, request: pb.LeaseTasksRequest) -> bool:
         if request.max_tasks == 0:
@@ -267,6 +279,7 @@ class FakeWorkerService(WorkerServiceServicer):
     def _make(self, task: FakeTask) -> worker_pb2.Lease:
         task.token = f"token-of-{task.task_id}"
         self._by_token[task.token] = task
+        task.expire_time = time.monotonic() + self.accept_within
         task.leased.set()
         lease = worker_pb2.Lease(
             lease_token=task.token,

@@ -89,8 +89,8 @@ class Capacity:
 
     def is_worth_superseding(self, ask: Ask, *, leave_shared: bool = False) -> bool:
         """Answers whether a newer poll should take the place of an open one with this ask."""
-        if ask.isolated:
-            return False
+        if ask.isolated:  # asks for all there is, unless no shared runner was ready then
+            return self.shared_ready and len(ask.types) < len(self._all_types)
         better = self.poll_ask(leave_shared=leave_shared)
         return better.isolated or better.count >= max(1, 2 * ask.count)
 

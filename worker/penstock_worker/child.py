@@ -14,6 +14,8 @@ import sys
 from collections.abc import Callable
 from typing import Final, cast
 
+import psutil
+
 from penstock_worker import frames
 from penstock_worker.frames import FrameError, FrameReader, Record
 from penstock_worker.leash import Leash
@@ -21,6 +23,8 @@ from penstock_worker.lines import STDERR, STDOUT
 from penstock_worker.runner.config import RunnerConfig
 
 _PIPE_BYTES: Final = 256 * 1024
+# Linux lets nobody but root make a pipe larger.
+_MOST_IN_PIPE: Final = 1024 * 1024
 
 OnRecords = Callable[["Child", list[Record]], None]
 OnText = Callable[["Child", int, str], None]
@@ -50,6 +54,9 @@ class Child(asyncio.Protocol):
         self._pipes: dict[int, tuple[int, codecs.IncrementalDecoder]] = {}
         self._dead = asyncio.Event()
         self._waiting: asyncio.Task[None] | None = None
+        self._below: list[psutil.Process] = []
+        self.has_lost_stream = False
+        """True once an isolated runner has closed its standard output or error."""
 
     @property
     def pid(self) -> int:
@@ -105,8 +112,16 @@ class Child(asyncio.Protocol):
     def kill(self, number: int = signal.SIGKILL) -> None:
         """Sends a signal to the process and everything in its group."""
         if self._process is not None and self.returncode is None:
+            self._below += self._descendants()
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, number)
+
+    def _descendants(self) -> list[psutil.Process]:
+        """Answers what is below the process now: what has left its group dies with it too."""
+        try:
+            return psutil.Process(self.pid).children(recursive=True)
+        except psutil.Error:
+            return []
 
     async def wait(self) -> None:
         """Waits until the process is gone."""
@@ -153,22 +168,32 @@ class Child(asyncio.Protocol):
         self._loop.add_reader(descriptor, self._read_pipe, stream)
 
     def _read_pipe(self, stream: int) -> None:
+        if self._read_some(stream) == 0:
+            self.has_lost_stream = True
+            self._close_pipe(stream)
+
+    def _read_some(self, stream: int) -> int | None:
+        """Takes what a pipe holds; answers how many bytes, None for nothing yet, 0 at its end."""
         descriptor, decoder = self._pipes[stream]
         try:
             data = os.read(descriptor, _PIPE_BYTES)
         except BlockingIOError:
-            return
-        if data:
-            self._on_text(self, stream, decoder.decode(data))
-        else:
-            self._close_pipe(stream)
+            return None
+        self._on_text(self, stream, decoder.decode(data))
+        return len(data)
 
     def drain_pipes(self) -> None:
-        """Reads what was written before the record that is handled now."""
-        for stream, (descriptor, decoder) in list(self._pipes.items()):
-            with contextlib.suppress(BlockingIOError):
-                while data := os.read(descriptor, _PIPE_BYTES):
-                    self._on_text(self, stream, decoder.decode(data))
+        """Reads what was written before the record that is handled now.
+
+        No more than a pipe can hold: somebody may write on and on.
+        """
+        for stream in list(self._pipes):
+            taken = 0
+            while taken < _MOST_IN_PIPE and (count := self._read_some(stream)):
+                taken += count
+            if count == 0:
+                self.has_lost_stream = True
+                self._close_pipe(stream)
 
     def _close_pipe(self, stream: int) -> None:
         descriptor, _ = self._pipes.pop(stream)
@@ -189,6 +214,9 @@ class Child(asyncio.Protocol):
             self.kill()
             await asyncio.to_thread(process.wait)
         self.kill()  # what it started and left behind in its group
+        for descendant in self._below:
+            with contextlib.suppress(psutil.Error):  # most of them have gone with the group
+                descendant.kill()
         self.returncode = process.returncode
         if self._leash is not None:
             self._leash.release()

@@ -119,7 +119,7 @@ def write_result(value: Any) -> task_pb2.Payload | None:
         return task_pb2.Payload(content_type=BYTES_TYPE, data=bytes(value))
     try:
         return task_pb2.Payload(content_type=JSON_TYPE, data=_encode(value).encode())
-    except (TypeError, ValueError, RecursionError) as error:
+    except Exception as error:  # a value's own code may raise anything
         raise ResultError(
             f"the handler returned a {type(value).__qualname__} that cannot be encoded: {error}."
             " Return None, bytes, a dataclass, or what JSON can hold"

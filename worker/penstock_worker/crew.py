@@ -12,7 +12,6 @@ import random
 import time
 from typing import Any, Final, Protocol
 
-import psutil
 import structlog
 
 from penstock.v1 import worker_pb2
@@ -255,9 +254,12 @@ class Crew:
 
     # ---- after an isolated execution ----
 
-    def recycle(self, runner: ChildRunner) -> None:
-        """Replaces an isolated runner that has served long enough; keeps it otherwise."""
-        reason = self._recycle_reason(runner)
+    def recycle(self, runner: ChildRunner, left: str) -> None:
+        """Replaces an isolated runner that has served long enough; keeps it otherwise.
+
+        `left` is what the execution has left behind that spoils the process, or "".
+        """
+        reason = left or self._recycle_reason(runner)
         if reason:
             log.info(events.RUNNER_RECYCLED, pid=runner.child.pid, reason=reason)
             self._retire(runner)
@@ -266,14 +268,10 @@ class Crew:
     def _recycle_reason(self, runner: ChildRunner) -> str:
         if runner.served >= self._options.isolated_executions:
             return "executions"
+        if runner.child.has_lost_stream:
+            return "a standard stream was closed"
         bound = self._options.isolated_memory
-        if bound is None:
-            return ""
-        try:
-            resident = psutil.Process(runner.child.pid).memory_info().rss
-        except psutil.Error:  # it dies at this moment; its death is handled elsewhere
-            return ""
-        return "memory" if resident > bound else ""
+        return "memory" if bound is not None and runner.resident_bytes() > bound else ""
 
     def _retire(self, runner: ChildRunner) -> None:
         runner.is_leaving = True

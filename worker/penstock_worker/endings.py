@@ -40,6 +40,8 @@ def from_handler(held: Held, outcome: int, item: bytes) -> Ending:
         return CANCELLED, report.SerializeToString()
     if held.stop is Stop.TIMEOUT:
         return TIMED_OUT, _timed_out(held, report)
+    if held.stop is Stop.MEMORY:
+        return without_handler(held, "")
     return released(SHUTDOWN, "the worker shut down before the handler had ended")
 
 
@@ -68,6 +70,9 @@ def without_handler(held: Held, note: str) -> Ending:
     if held.stop is Stop.CANCEL:
         failure = task_pb2.Failure(kind="penstock_worker.Cancelled", message=note)
         return CANCELLED, _fail(held, CANCELLED, failure)
+    if held.stop is Stop.MEMORY:
+        failure = task_pb2.Failure(kind="penstock_worker.MemoryLimit", message=held.memory_text)
+        return FAILED, _fail(held, FAILED, failure)
     return released(SHUTDOWN, note)
 
 

@@ -33,7 +33,7 @@ _BUILTIN_FOLDER: Final = os.path.join(_OWN_FOLDER, "builtin") + os.sep
 def kind_of(error: BaseException) -> str:
     """Answers the exception's qualified name, without `builtins.`."""
     if isinstance(error, Fail) and error.kind:
-        return cut(error.kind, KIND_BYTES)
+        return cut(str(error.kind), KIND_BYTES)
     cls = type(error)
     name = cls.__qualname__
     return cut(name if cls.__module__ == "builtins" else f"{cls.__module__}.{name}", KIND_BYTES)
@@ -96,7 +96,7 @@ def details_of(details: Mapping[str, Any]) -> struct_pb2.Struct:
 def _text(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception as broken:
+    except BaseException as broken:  # the exception's own code, which may do anything
         return f"<its text cannot be made: {type(broken).__name__}>"
 
 
@@ -105,7 +105,7 @@ def _stack(error: BaseException) -> str:
         lines = traceback.format_exception(
             type(error), error, own_frames_trimmed(error.__traceback__), chain=False
         )
-    except Exception as broken:
+    except BaseException as broken:  # as above
         return f"<the stack trace cannot be made: {type(broken).__name__}>"
     return "".join(lines)
 

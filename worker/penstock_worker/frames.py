@@ -9,9 +9,9 @@ ends are of one installation, so there is no version to agree on.
       CANCEL    id · reason
       PING      number
     runner → supervisor
-      HELLO     name · queues · [[task_type, isolated, timeout s, heartbeat timeout s] …]
+      HELLO     name · queues · [[a HandlerInfo's fields, spans in seconds] …]
       BROKEN    why the user's module cannot be loaded
-      END       id · ExecutionOutcome · ReportItem without its token
+      END       id · ExecutionOutcome · ReportItem without its token · what it left, or ""
       PROGRESS  id · Progress
       LINE      id · time (ns) · LogStream · level · logger · text
       PONG      number

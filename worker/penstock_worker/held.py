@@ -28,6 +28,7 @@ class Stop(enum.Enum):
     TIMEOUT = "timeout"
     LOST = "lost"
     SHUTDOWN = "shutdown"
+    MEMORY = "memory"
 
 
 class Held:
@@ -49,6 +50,8 @@ class Held:
         "lines",
         "lines_number",
         "lines_time",
+        "memory_limit",
+        "memory_text",
         "outcome",
         "progress",
         "progress_interval",
@@ -99,6 +102,9 @@ class Held:
         self.lines: list[execution_pb2.LogLine] = []
         self.lines_number = 0
         self.lines_time = 0.0
+
+        self.memory_limit: int | None = None
+        self.memory_text = ""
 
         self.stop: Stop | None = None
         self.timeout_name = ""

@@ -55,6 +55,11 @@ class LineState:
         self.lines_left = -1
         self.size_left = 0
 
+    @property
+    def is_cut(self) -> bool:
+        """True once the log has reached a bound: nothing more is taken."""
+        return self.lines_left < 0
+
 
 class LineCutter:
     """Makes lines of text written by executions. Its methods may be called from any thread."""
@@ -73,19 +78,23 @@ class LineCutter:
     def write(self, state: LineState, stream: int, text: str) -> None:
         """Takes text of a stream; what follows the last line end waits for more."""
         with self._lock:
-            *whole, rest = (state.partial.pop(stream, "") + text).split("\n")
+            if state.is_cut:  # at once: who prints without end must cost next to nothing
+                return
+            *whole, rest = self._split(state, state.partial.pop(stream, "") + text)
             if len(rest) > LINE_BYTES:  # somebody writes without line ends
                 whole.append(rest)
                 rest = ""
-            if rest:
-                state.partial[stream] = rest
             for line in whole:
                 self._put(state, stream, "", "", line)
+            if rest and not state.is_cut:
+                state.partial[stream] = rest
 
     def line(self, state: LineState, stream: int, level: str, logger: str, text: str) -> None:
         """Takes whole lines."""
         with self._lock:
-            for line in text.split("\n"):
+            if state.is_cut:
+                return
+            for line in self._split(state, text):
                 self._put(state, stream, level, logger, line)
 
     def finish(self, state: LineState) -> None:
@@ -95,8 +104,13 @@ class LineCutter:
                 self._put(state, stream, "", "", text)
             state.partial.clear()
 
+    @staticmethod
+    def _split(state: LineState, text: str) -> list[str]:
+        """Makes one line more than may be logged at most: a text can hold millions of them."""
+        return text.split("\n", state.lines_left + 1)
+
     def _put(self, state: LineState, stream: int, level: str, logger: str, text: str) -> None:
-        if state.lines_left < 0:
+        if state.is_cut:
             return
         text = cut(text.rstrip("\r"), LINE_BYTES)
         state.lines_left -= 1

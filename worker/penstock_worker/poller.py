@@ -152,6 +152,8 @@ class Poller:
             if not response.superseded:
                 self._capacity.answered(ask, len(response.leases))
             self._on_answer(response, sent, acknowledged)
+            if response.superseded:
+                self.reconsider()  # its successor could not ask for what this one held
 
     def _request(self, ask: Ask, acknowledged: list[str]) -> pb.LeaseTasksRequest:
         self._sequence += 1

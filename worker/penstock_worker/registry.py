@@ -15,6 +15,8 @@ from typing import Any, Final
 
 from penstock_worker.signature import Binding, bind
 
+LEAST_MEMORY: Final = 64 * 1024 * 1024
+
 _TASK_TYPE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
@@ -47,6 +49,7 @@ class Handler:
     retry: Retry | None = None
     timeout: timedelta | None = None
     heartbeat_timeout: timedelta | None = None
+    memory_limit: int | None = None
 
     def describe(self) -> HandlerInfo:
         """Answers what the supervisor needs to know, without the code."""
@@ -55,6 +58,7 @@ class Handler:
             isolated=self.isolated,
             timeout=seconds(self.timeout),
             heartbeat_timeout=seconds(self.heartbeat_timeout),
+            memory_limit=self.memory_limit,
         )
 
 
@@ -66,11 +70,25 @@ class HandlerInfo:
     isolated: bool = False
     timeout: float | None = None
     heartbeat_timeout: float | None = None
+    memory_limit: int | None = None
 
 
 def seconds(span: timedelta | None) -> float | None:
     """Answers the span in seconds, or None."""
     return None if span is None else span.total_seconds()
+
+
+def _check_memory(task_type: str, limit: int, *, isolated: bool) -> None:
+    if not isolated:
+        raise ValueError(
+            f"task type {task_type!r} has a memory_limit and is not isolated:"
+            " only a process of its own can be limited"
+        )
+    if limit < LEAST_MEMORY:
+        raise ValueError(
+            f"the memory_limit of task type {task_type!r} is {limit} bytes; it must be at least"
+            f" {LEAST_MEMORY}, because the interpreter itself takes most of that"
+        )
 
 
 class Registry:
@@ -88,9 +106,12 @@ class Registry:
         timeout: timedelta | None = None,
         heartbeat_timeout: timedelta | None = None,
         isolated: bool = False,
+        memory_limit: int | None = None,
     ) -> Handler:
         """Adds a handler. Raises ValueError for a bad or taken type or a bad signature."""
         self._check(task_type, timeout, heartbeat_timeout)
+        if memory_limit is not None:
+            _check_memory(task_type, memory_limit, isolated=isolated)
         handler = Handler(
             task_type=task_type,
             function=function,
@@ -100,6 +121,7 @@ class Registry:
             retry=retry,
             timeout=timeout,
             heartbeat_timeout=heartbeat_timeout,
+            memory_limit=memory_limit,
         )
         self._handlers[task_type] = handler
         return handler

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 
+import psutil
+
 from penstock.v1 import worker_pb2
 from penstock_worker import frames
 from penstock_worker.child import Child
@@ -63,6 +65,7 @@ class ChildRunner(Runner):
         self.ping_time = 0.0
         self.line_state: LineState | None = None
         self.is_leaving = False
+        self._process: psutil.Process | None = None
 
     def start(
         self, held: Held, lease: worker_pb2.Lease, deadline: float | None, traceparent: str
@@ -79,3 +82,12 @@ class ChildRunner(Runner):
     def kill(self, number: int) -> None:
         """Sends a signal to the child and its group."""
         self.child.kill(number)
+
+    def resident_bytes(self) -> int:
+        """Answers how much memory the process holds; 0 if it is gone."""
+        try:
+            if self._process is None:
+                self._process = psutil.Process(self.child.pid)
+            return int(self._process.memory_info().rss)
+        except psutil.Error:  # it dies at this moment; its death is handled elsewhere
+            return 0

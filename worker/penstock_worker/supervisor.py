@@ -7,6 +7,7 @@ executions at a time; nothing makes a task or a future for a single one.
 from __future__ import annotations
 
 import itertools
+import signal
 import time
 from collections.abc import Iterable, Mapping
 from typing import Final, Protocol
@@ -168,6 +169,7 @@ class Supervisor:
 
     def _limit(self, held: Held, lease: worker_pb2.Lease, info: HandlerInfo) -> None:
         timeout, heartbeat = info.timeout, info.heartbeat_timeout
+        held.memory_limit = info.memory_limit
         if lease.spec.HasField("timeouts"):
             timeouts = lease.spec.timeouts
             if timeouts.HasField("start_to_close"):
@@ -212,7 +214,7 @@ class Supervisor:
             held = by_id.get(record[1])
             if kind == frames.END:
                 if held is not None:
-                    self._on_end(runner, held, record[2], record[3])
+                    self._on_end(runner, held, record)
             elif kind == frames.PONG:
                 runner.pong_time = time.monotonic()
             elif held is None:
@@ -222,7 +224,8 @@ class Supervisor:
             elif kind == frames.PROGRESS:
                 self._on_progress(held, record[2])
 
-    def _on_end(self, runner: Runner, held: Held, outcome: int, item: bytes) -> None:
+    def _on_end(self, runner: Runner, held: Held, record: Record) -> None:
+        _, _, outcome, item, left = record
         if isinstance(runner, ChildRunner) and runner.is_isolated:
             self.crew.settle_output(runner)
         runner.finished(held)
@@ -230,7 +233,7 @@ class Supervisor:
         if held.item is None and held.token in self.table.by_token:
             self._end(held, endings.from_handler(held, outcome, item))
         if isinstance(runner, ChildRunner) and runner.is_isolated:
-            self.crew.recycle(runner)
+            self.crew.recycle(runner, left)
 
     def _end(self, held: Held, ending: Ending) -> None:
         """Reports how an execution ended; its handler may still run."""
@@ -352,6 +355,20 @@ class Supervisor:
         held.kill_time = now + min(NOTICE, max(grace, TIMEOUT_NOTICE))
         if held.runner is not None:
             held.runner.cancel(held, why.value)
+
+    def look_at_memory(self, held: Held) -> None:
+        """Kills an isolated execution whose process holds more than its handler may."""
+        runner, limit = held.runner, held.memory_limit
+        if not isinstance(runner, ChildRunner) or limit is None:
+            return
+        resident = runner.resident_bytes()
+        if resident > limit:
+            held.stop = Stop.MEMORY
+            held.memory_text = (
+                f"the process of the handler held {resident} bytes;"
+                f" its memory_limit is {limit} bytes"
+            )
+            runner.kill(signal.SIGKILL)
 
     def report_without(self, held: Held, note: str) -> None:
         """Reports an execution that was told to stop without waiting for its handler."""

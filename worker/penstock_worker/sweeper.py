@@ -80,6 +80,8 @@ class Sweeper:
             self._supervisor.time_out(held, "start_to_close")
         elif held.heartbeat is not None and now - held.beat_time >= held.heartbeat:
             self._supervisor.time_out(held, "heartbeat")
+        elif held.memory_limit is not None:
+            self._supervisor.look_at_memory(held)
         if held.item is None and not held.in_flight and self._has_news(held, now):
             self._supervisor.reporter.touch(held)
 

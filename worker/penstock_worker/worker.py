@@ -46,14 +46,18 @@ class Worker:
         timeout: timedelta | None = None,
         heartbeat_timeout: timedelta | None = None,
         isolated: bool = False,
+        memory_limit: int | None = None,
     ) -> Callable[[Function], Function]:
         """Makes the decorated function the handler of a task type.
 
         `async def` handlers share one event loop, `def` handlers run in threads, and those with
         `isolated=True` have a process of their own for each execution, which can be killed.
         `timeout` (one execution) and `heartbeat_timeout` (longest silence between progress
-        reports) hold where the task itself sets none. `retry` see `Retry`. Raises ValueError for
-        a bad or taken type, or a signature that cannot be called.
+        reports) hold where the task itself sets none. `retry` see `Retry`. `memory_limit`, for
+        isolated handlers, is the bytes of memory that the process may hold, at least 64 MiB: one
+        that holds more is killed and its execution has FAILED with kind
+        `penstock_worker.MemoryLimit`. Raises ValueError for a bad or taken type, a signature
+        that cannot be called, or a limit that cannot be kept.
         """
 
         def decorate(function: Function) -> Function:
@@ -64,6 +68,7 @@ class Worker:
                 timeout=timeout,
                 heartbeat_timeout=heartbeat_timeout,
                 isolated=isolated,
+                memory_limit=memory_limit,
             )
             return function
 

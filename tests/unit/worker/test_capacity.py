@@ -76,6 +76,18 @@ def test_open_poll_is_superseded_when_it_asks_for_much_less() -> None:
     assert not made.is_worth_superseding(Ask(5, ("s",), isolated=False))
 
 
+def test_open_poll_is_superseded_when_a_shared_runner_has_become_ready() -> None:
+    made = capacity(10, 2, SHARED, ISOLATED)
+    made.shared_ready = False
+    ask = made.poll_ask()
+    made.take(ask)
+
+    assert not made.is_worth_superseding(ask)
+    made.shared_ready = True
+    assert made.is_worth_superseding(ask)
+    assert not made.is_worth_superseding(Ask(2, ("s", "i"), isolated=True))
+
+
 @given(
     st.integers(1, 20),
     st.integers(1, 20),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import os
 import time
 from collections.abc import Callable
 from typing import Any, Final, Protocol
@@ -15,8 +16,8 @@ from penstock.v1 import execution_pb2, task_pb2, worker_pb2, worker_service_pb2
 from penstock_worker import codec, frames
 from penstock_worker.context import Context, enter
 from penstock_worker.errors import ExecutionCancelled, Fail, ResultError
-from penstock_worker.failure import failure_of
-from penstock_worker.lines import LineBounds, LineCutter, LineState
+from penstock_worker.failure import failure_of, kind_of
+from penstock_worker.lines import SYSTEM, LineBounds, LineCutter, LineState
 from penstock_worker.registry import Handler, Registry
 from penstock_worker.runner import trace
 from penstock_worker.runner.outbox import Outbox
@@ -51,14 +52,16 @@ class Executor:
         threads: int,
         bounds: LineBounds | None = None,
         meter: Meter | None = None,
-        before_end: Callable[[], None] | None = None,
+        before_end: Callable[[], str] | None = None,
     ) -> None:
+        """`before_end` answers what an execution has left that spoils the process, or ""."""
         self._registry = registry
         self._outbox = outbox
         self._loop = asyncio.get_running_loop()
         self._threads = Threads(threads)
         self._meter = meter
         self._before_end = before_end
+        self._is_copy = False
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._contexts: dict[int, Context] = {}
         self._spawn = self._loop.create_task
@@ -137,6 +140,11 @@ class Executor:
         """Lets the threads go."""
         self._threads.close()
 
+    def abandon(self) -> None:
+        """Ends the part of a copy that a handler's fork has made: it has nothing to report."""
+        self._is_copy = True
+        self._contexts = {}
+
     # ---- run ----
 
     async def _run(self, context: Context, handler: Handler, traceparent: str) -> None:
@@ -150,9 +158,9 @@ class Executor:
             if context.cancelled:
                 raise ExecutionCancelled
             result = await handler.function(**_arguments(handler, context))
-        except GeneratorExit:  # the loop is gone; nobody could be told
-            raise
         except BaseException as raised:
+            if isinstance(raised, GeneratorExit) and not self._loop.is_running():
+                raise  # the loop is gone; nobody could be told
             # Also a cancel (somebody asked for it and is told by the END) and sys.exit.
             error = raised
         self._tasks.pop(context.execution_id, None)
@@ -190,6 +198,22 @@ class Executor:
         error: BaseException | None,
         started: int,
     ) -> None:
+        if self._is_copy:  # a fork has returned from the handler, and the original will too
+            os._exit(0 if error is None else 1)
+        try:
+            outcome, item = self._ending(context, handler, result, error, started)
+        except BaseException as broken:  # no memory is left, or the exception's own code raises
+            outcome, item = FAILED, _undescribed(error, broken)
+        self._send_end(context, outcome, item.SerializeToString())
+
+    def _ending(
+        self,
+        context: Context,
+        handler: Handler | None,
+        result: Any,
+        error: BaseException | None,
+        started: int,
+    ) -> tuple[int, worker_service_pb2.ReportItem]:
         wall = time.perf_counter_ns() - started if started else 0
         item = worker_service_pb2.ReportItem()
         outcome = SUCCEEDED
@@ -202,22 +226,35 @@ class Executor:
         usage.wall_time.FromNanoseconds(wall)
         if self._meter is not None:
             self._meter.read(usage)
-        self._send_end(context, outcome, item.SerializeToString())
+        return outcome, item
 
     def _send_end(self, context: Context, outcome: int, item: bytes) -> None:
-        if self._before_end is not None:
-            self._before_end()
+        left = self._before_end() if self._before_end is not None else ""
+        if left:
+            self.line(context, SYSTEM, "", "", f"the handler has left {left}")
         if context.line_state is not None:
             self.lines.finish(context.line_state)
         self._outbox.take_progress(context.execution_id)
         self._contexts.pop(context.execution_id, None)
-        self._outbox.put((frames.END, context.execution_id, outcome, item))
+        self._outbox.put((frames.END, context.execution_id, outcome, item, left))
 
 
 def _arguments(handler: Handler, context: Context) -> dict[str, Any]:
     spec = context.spec
     payload = spec.payload if spec.HasField("payload") else None
     return handler.binding.arguments(context, payload)
+
+
+def _undescribed(
+    error: BaseException | None, broken: BaseException
+) -> worker_service_pb2.ReportItem:
+    item = worker_service_pb2.ReportItem()
+    item.fail.outcome = FAILED
+    item.fail.failure.kind = kind_of(broken if error is None else error)
+    item.fail.failure.message = (
+        f"how the handler ended cannot be described: {type(broken).__name__} was raised meanwhile"
+    )
+    return item
 
 
 def _no_handler(lease: worker_pb2.Lease) -> BaseException:

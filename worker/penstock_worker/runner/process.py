@@ -6,12 +6,15 @@ It ends when the supervisor closes the socket or dies.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
+import select
 import socket
 import sys
 from io import TextIOWrapper
 from typing import Final
 
+import psutil
 import uvloop
 
 from penstock.v1 import worker_pb2
@@ -25,6 +28,7 @@ from penstock_worker.runner.capture import Capture
 from penstock_worker.runner.config import RunnerConfig
 from penstock_worker.runner.executor import Executor
 from penstock_worker.runner.loader import load
+from penstock_worker.runner.offspring import Offspring
 from penstock_worker.runner.outbox import Outbox
 from penstock_worker.runner.usage import ProcessMeter
 from penstock_worker.worker import Worker
@@ -44,6 +48,7 @@ def main() -> None:
     lines = _Late()
     capture = Capture(lines, streams=not config.isolated)
     capture.install()
+    os.register_at_fork(after_in_child=lambda: _leave(link, capture, lines))
     try:
         worker = load(config.target)
     except WorkerStartError as error:
@@ -51,6 +56,17 @@ def main() -> None:
         raise SystemExit(1) from None
     capture.settle()
     uvloop.run(_serve(config, link, worker, lines))
+
+
+def _leave(link: Link, capture: Capture, lines: _Late) -> None:
+    """Cuts the ties of a copy of this process that user code has forked.
+
+    It shares the socket: what it prints would get between the frames of the original.
+    """
+    capture.remove()
+    link.close()
+    if lines.executor is not None:
+        lines.executor.abandon()
 
 
 def _unbuffer() -> None:
@@ -88,13 +104,35 @@ class Link:
         """Answers the descriptor."""
         return self._socket.fileno()
 
+    def close(self) -> None:
+        """Lets go of the socket, without a word to the other end; nothing is sent any more."""
+        self._socket.close()
+
     def send(self, records: list[Record]) -> None:
         """Sends one frame. The caller makes sure that only one sends at a time."""
+        if self._socket.fileno() < 0:
+            return
+        data = memoryview(frames.pack(records))
         try:
-            self._socket.sendall(frames.pack(records))
+            while data:
+                data = data[self._send_some(data) :]
         except (BrokenPipeError, ConnectionResetError):
             # The supervisor is gone, so nobody can be told; the end of the reads ends us.
             return
+
+    def _send_some(self, data: memoryview) -> int:
+        """Sends what the socket takes, once it takes anything; answers how much that was.
+
+        Not `sendall`: the loop that watches the descriptor has made it non-blocking, and then
+        that gives up in the middle of a frame.
+        """
+        while True:
+            try:
+                return self._socket.send(data)
+            except BlockingIOError:
+                poll = select.poll()
+                poll.register(self._socket, select.POLLOUT)
+                poll.poll()
 
     def receive(self) -> list[Record] | None:
         """Answers what has come; None if the supervisor has closed."""
@@ -110,13 +148,14 @@ class Link:
 async def _serve(config: RunnerConfig, link: Link, worker: Worker, lines: _Late) -> None:
     loop = asyncio.get_running_loop()
     outbox = Outbox(loop, link.send, eager=config.isolated)
+    offspring = Offspring() if config.isolated else None
     executor = Executor(
         worker.registry,
         outbox,
         threads=config.threads,
         bounds=LineBounds(lines=config.log_lines, size=config.log_bytes),
         meter=ProcessMeter() if config.isolated else None,
-        before_end=_flush_streams if config.isolated else None,
+        before_end=None if offspring is None else lambda: _clean_up(offspring),
     )
     lines.executor = executor
     closed = asyncio.Event()
@@ -125,18 +164,30 @@ async def _serve(config: RunnerConfig, link: Link, worker: Worker, lines: _Late)
     await closed.wait()
     loop.remove_reader(link.fileno())
     await executor.cancel_all("shutdown")
+    if offspring is not None:
+        offspring.end()
 
 
 def hello_record(worker: Worker) -> Record:
     """Answers what a worker declares."""
-    infos = [handler.describe() for handler in worker.registry]
-    handlers = [(i.task_type, i.isolated, i.timeout, i.heartbeat_timeout) for i in infos]
+    handlers = [dataclasses.astuple(handler.describe()) for handler in worker.registry]
     return (frames.HELLO, worker.name, worker.queues, handlers)
 
 
-def _flush_streams() -> None:
-    sys.stdout.flush()
-    sys.stderr.flush()
+def _clean_up(offspring: Offspring) -> str:
+    """Ends what an isolated execution left; answers what that was, if it spoils the process."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except Exception as error:  # the handler may have put anything there
+        offspring.end()
+        return f"no standard output or error to the next: {error}"
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+        count = offspring.end()
+    except (OSError, psutil.Error) as error:
+        return f"its process unable to look for others: {error}"
+    return f"{count} processes running, which were killed" if count else ""
 
 
 def _receive(link: Link, executor: Executor, outbox: Outbox, closed: asyncio.Event) -> None:

@@ -55,16 +55,11 @@ def _reset_peak() -> bool:
 
 
 def _peak_bytes() -> int | None:
-    with open("/proc/self/status") as file:
-        for line in file:
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    return None
-
-
-def resident_bytes() -> int | None:
-    """Answers the memory that the process holds now, None where that cannot be read."""
-    if not _LINUX:
+    try:
+        with open("/proc/self/status") as file:
+            for line in file:
+                if line.startswith("VmHWM:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:  # the handler has used up the process's file descriptors
         return None
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * resource.getpagesize()
+    return None
