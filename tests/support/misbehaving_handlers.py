@@ -126,15 +126,22 @@ def _leave_session(write: int) -> None:
     os.write(write, str(pid).encode())
 
 
+def fork_and_block(path: str) -> None:
+    pids = fork("")
+    with open(path, "w") as file:
+        file.write(" ".join(map(str, pids)))
+    threading.Event().wait()
+
+
 def fork_and_return(_: str) -> str:
     """Both the original and its copy return."""
     return "original" if os.fork() else "copy"
 
 
 def flood(_: str) -> str:
-    line = "x" * 1023
-    for _ in range(100 * 1024):
-        print(line)
+    text = "x" * 1023
+    for __ in range(100 * 1024):
+        print(text)
     return "printed 100 MiB"
 
 
@@ -197,6 +204,14 @@ def use_up_descriptors(_: str) -> str:
         return error.strerror or ""
 
 
+def large(_: str) -> str:
+    return "x" * (3 * MEGABYTE)
+
+
+def end_strangely(_: str) -> None:
+    raise GeneratorExit
+
+
 def stop_itself(_: str) -> None:
     os.kill(os.getpid(), signal.SIGSTOP)
 
@@ -204,10 +219,10 @@ def stop_itself(_: str) -> None:
 MISBEHAVIOURS: Final[dict[str, Callable[[str], Any]]] = {
     function.__name__: function
     for function in (
-        *(block, burn, hold_gil, hold_gil_for_ever, grow, fork, fork_and_return),
+        *(block, burn, hold_gil, hold_gil_for_ever, grow, fork, fork_and_return, fork_and_block),
         *(flood, flood_at_once, fail, fail_unpicklable, answer_unencodable),
         *(exit_politely, exit_at_once, kill_itself, stop_itself, ignore_sigterm, close_output),
-        *(close_descriptors, use_up_descriptors),
+        *(close_descriptors, use_up_descriptors, large, end_strangely),
     )
 }
 

@@ -8,8 +8,9 @@ made of what is held here.
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +20,10 @@ import pytest_asyncio
 
 from penstock_worker import crew
 from support.fake_worker_service import FakeTask, FakeWorkerService
-from support.running_worker import running_worker
+from support.misbehaving_handlers import CHILDREN, MEGABYTE
+from support.misbehaviour import ALONE, ASYNC, INLINE, KINDS, MATRIX, SHARED, THREAD, Cell
+from support.running_worker import eventually, is_alive, running_worker
+from support.worker_process import worker_process
 
 pytestmark = [
     pytest.mark.slow,
@@ -37,67 +41,6 @@ UNRESPONSIVE: Final = timedelta(seconds=1)
 WITHIN: Final = 15.0
 
 COMPANIONS: Final = ("async", "thread", "isolated")
-ASYNC, THREAD = "async", "thread"
-ISOLATED, ISOLATED_ASYNC = "isolated", "isolated.async"
-SHARED: Final = (ASYNC, THREAD)
-ALONE: Final = (ISOLATED, ISOLATED_ASYNC)
-KINDS: Final = SHARED + ALONE
-
-
-@dataclass(frozen=True)
-class Cell:
-    """What a misbehaviour leads to."""
-
-    outcome: str
-    kind: str = ""
-    """Kind of the failure."""
-    crashes_runner: bool = False
-    """True if everything else in the shared runner crashes too."""
-    is_timed: bool = False
-    """True if the execution is ended by its timeout."""
-
-
-DONE: Final = Cell("SUCCEEDED")
-CRASH: Final = Cell("CRASHED", "penstock_worker.RunnerDied")
-CRASH_OF_ALL: Final = Cell("CRASHED", "penstock_worker.RunnerDied", crashes_runner=True)
-TIMED: Final = Cell("TIMED_OUT", "penstock_worker.TimedOut", is_timed=True)
-TIMED_THEN_CRASH: Final = Cell(
-    "TIMED_OUT", "penstock_worker.TimedOut", crashes_runner=True, is_timed=True
-)
-UNENCODABLE: Final = Cell("FAILED", "penstock_worker.errors.ResultError")
-UNPICKLABLE: Final = Cell("FAILED", "support.misbehaving_handlers.Unpicklable")
-
-
-def everywhere(cell: Cell) -> dict[str, Cell]:
-    return dict.fromkeys(KINDS, cell)
-
-
-def by_runner(shared: Cell, alone: Cell) -> dict[str, Cell]:
-    return dict.fromkeys(SHARED, shared) | dict.fromkeys(ALONE, alone)
-
-
-MATRIX: Final[dict[str, dict[str, Cell]]] = {
-    "fail": everywhere(Cell("FAILED", "ValueError")),
-    "fail_unpicklable": everywhere(UNPICKLABLE),
-    "answer_unencodable": everywhere(UNENCODABLE),
-    "exit_politely": everywhere(Cell("FAILED", "SystemExit")),
-    "flood": everywhere(DONE),
-    "flood_at_once": everywhere(DONE),
-    "close_output": everywhere(DONE),
-    "close_descriptors": dict.fromkeys(ALONE, DONE),
-    "fork": everywhere(DONE),
-    "fork_and_return": everywhere(DONE),
-    "use_up_descriptors": dict.fromkeys(ALONE, DONE),
-    "grow": dict.fromkeys(ALONE, Cell("FAILED", "penstock_worker.MemoryLimit")),
-    "hold_gil": everywhere(DONE),
-    "block": everywhere(TIMED) | {ASYNC: TIMED_THEN_CRASH},
-    "burn": everywhere(TIMED) | {ASYNC: TIMED_THEN_CRASH},
-    "ignore_sigterm": everywhere(TIMED) | {ASYNC: TIMED_THEN_CRASH},
-    "hold_gil_for_ever": by_runner(TIMED_THEN_CRASH, TIMED),
-    "exit_at_once": by_runner(CRASH_OF_ALL, CRASH),
-    "kill_itself": by_runner(CRASH_OF_ALL, CRASH),
-    "stop_itself": by_runner(TIMED_THEN_CRASH, TIMED),
-}
 
 CELLS: Final = [
     pytest.param(name, kind, cell, id=f"{name}-{kind}")
@@ -121,37 +64,128 @@ async def crowds() -> AsyncIterator[dict[bool, FakeWorkerService]]:
             yield {False: service, True: other}
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def inline(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[FakeWorkerService]:
+    """A server with an inline worker, which is a process: handlers do to it what they like."""
+    async with (
+        FakeWorkerService(term=TERM) as service,
+        worker_process(service.address, HANDLERS, tmp_path_factory.mktemp("inline"), "--inline"),
+    ):
+        yield service
+
+
+@pytest.fixture
+def path_to_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(TESTS))
+
+
 async def start(service: FakeWorkerService, task_type: str, path: Path, **spec: Any) -> FakeTask:
     task = await service.submit(task_type, str(path), **spec)
     await task.until(lambda task: task.items)
     return task
 
 
+async def see_it_through(
+    service: FakeWorkerService, path: Path, name: str, kind: str, cell: Cell
+) -> tuple[FakeTask, dict[str, FakeTask]]:
+    """Runs the misbehaviour beside its companions; answers their tasks, which have ended."""
+    over = path / "over"
+    spec = {"timeouts": {"start_to_close": {"nanos": int(TIME * 1e9)}}} if cell.is_timed else {}
+    async with asyncio.timeout(WITHIN):
+        beside = {each: await start(service, f"companion.{each}", over) for each in COMPANIONS}
+        task = await service.submit(f"{name}.{kind}", str(over), **spec)
+        await task.ended.wait()
+        if cell.crashes_runner:
+            for each in SHARED:
+                await beside[each].ended.wait()
+        over.touch()
+        for companion in beside.values():
+            await companion.ended.wait()
+    return task, beside
+
+
+def ending(task: FakeTask) -> tuple[str, str]:
+    return task.outcome, task.failure.kind if task.kind == "fail" else ""
+
+
 @pytest.mark.parametrize(("name", "kind", "cell"), CELLS)
 async def test_execution_ends_as_the_table_says_and_the_others_go_on(
     crowds: dict[bool, FakeWorkerService], tmp_path: Path, name: str, kind: str, cell: Cell
 ) -> None:
-    crowd = crowds[cell.crashes_runner and cell.is_timed]
-    over = tmp_path / "over"
-    spec = {"timeouts": {"start_to_close": {"nanos": int(TIME * 1e9)}}} if cell.is_timed else {}
-    async with asyncio.timeout(WITHIN):
-        companions = {kind: await start(crowd, f"companion.{kind}", over) for kind in COMPANIONS}
+    service = crowds[cell.crashes_runner and cell.is_timed]
 
-        task = await crowd.submit(f"{name}.{kind}", str(over), **spec)
-        await task.ended.wait()
-        if cell.crashes_runner:
-            for companion in SHARED:
-                await companions[companion].ended.wait()
-        over.touch()
-        for companion in companions.values():
-            await companion.ended.wait()
+    task, beside = await see_it_through(service, tmp_path, name, kind, cell)
 
-    failure = task.failure.kind if task.kind == "fail" else ""
-    assert (task.outcome, failure) == (cell.outcome, cell.kind)
     shared = "CRASHED" if cell.crashes_runner else "SUCCEEDED"
-    assert {kind: task.outcome for kind, task in companions.items()} == {
-        "async": shared,
-        "thread": shared,
-        "isolated": "SUCCEEDED",
-    }
-    assert crowd.late == set()
+    outcomes = {each: companion.outcome for each, companion in beside.items()}
+    assert ending(task) == (cell.outcome, cell.kind)
+    assert outcomes == {"async": shared, "thread": shared, "isolated": "SUCCEEDED"}
+    assert service.late == set()
+    if name.startswith("flood"):
+        assert "output cut here" in task.texts[-1]
+        assert len(task.texts) <= 10_001
+    if name == "fork" and kind in ALONE:
+        await eventually(lambda: not any(map(is_alive, task.result)))
+        assert "50 processes" in task.texts[-1]
+
+
+@pytest.mark.parametrize("kind", [ASYNC, THREAD])
+@pytest.mark.parametrize(("name", "cell"), INLINE.items())
+async def test_inline_handler_ends_as_the_table_says_and_the_others_go_on(
+    inline: FakeWorkerService, tmp_path: Path, name: str, kind: str, cell: Cell
+) -> None:
+    task, beside = await see_it_through(inline, tmp_path, name, kind, cell)
+
+    assert ending(task) == (cell.outcome, cell.kind)
+    assert not name.startswith("flood") or "output cut here" in task.texts[-1]
+    assert {companion.outcome for companion in beside.values()} == {"SUCCEEDED"}
+    assert inline.late == set()
+
+
+async def test_children_of_a_shared_handler_die_with_its_runner(path_to_tests: None) -> None:
+    async with FakeWorkerService() as service, running_worker(service.address, HANDLERS):
+        task = await service.submit("fork.thread", "")
+        await task.ended.wait()
+        *in_group, elsewhere = task.result
+        lived = [pid for pid in in_group if is_alive(pid)]
+
+        death = await service.submit("kill_itself.thread", "")
+        await death.ended.wait()
+        await eventually(lambda: not any(map(is_alive, in_group)))
+    os.kill(elsewhere, signal.SIGKILL)  # in a session of its own; the docs say so
+
+    assert lived == in_group
+
+
+async def test_children_that_left_the_group_of_an_isolated_handler_die_when_it_is_stopped(
+    path_to_tests: None, tmp_path: Path
+) -> None:
+    spec = {"timeouts": {"start_to_close": {"seconds": 1}}}
+    async with FakeWorkerService() as service, running_worker(service.address, HANDLERS):
+        task = await service.submit("fork_and_block.isolated", str(tmp_path / "pids"), **spec)
+        await task.ended.wait()
+        pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
+        await eventually(lambda: not any(map(is_alive, pids)))
+
+    assert task.outcome == "TIMED_OUT"
+    assert len(pids) == CHILDREN
+
+
+async def test_large_results_of_many_executions_at_once_arrive_whole(path_to_tests: None) -> None:
+    async with FakeWorkerService() as service, running_worker(service.address, HANDLERS):
+        tasks = [await service.submit(f"large.{kind}", "") for kind in KINDS * 4]
+        for task in tasks:
+            await task.ended.wait()
+
+    assert {len(task.result) for task in tasks} == {3 * MEGABYTE}
+
+
+async def test_what_ends_strangely_ends_all_the_same(path_to_tests: None) -> None:
+    async with FakeWorkerService() as service, running_worker(service.address, HANDLERS):
+        tasks = [await service.submit(f"end_strangely.{kind}", "") for kind in KINDS]
+        for task in tasks:
+            await task.ended.wait()
+
+    assert {ending(task) for task in tasks} == {("FAILED", "GeneratorExit")}
