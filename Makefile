@@ -80,6 +80,10 @@ SEED ?=
 robustness: $(READY) ## break things for MINUTES under load, with SEED or a fresh one; check every promise
 	$(BIN)/python tests/robustness/run.py --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
+.PHONY: soak
+soak: $(READY) ## run steady traffic for MINUTES and see whether memory, streams or descriptors grow
+	$(BIN)/python tests/soak/run.py --minutes $(MINUTES) $(ARGS)
+
 .PHONY: bench
 bench: $(READY) ## measure throughput and latency on this machine
 	$(BIN)/python tests/bench/run.py $(ARGS)
