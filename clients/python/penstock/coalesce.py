@@ -18,8 +18,9 @@ from penstock.submit import SubmitResult, new_request_id, send
 from penstock.transport import Transport
 from penstock.v1.task_service_pb2 import SubmitTasksItem, SubmitTasksRequest
 
-_SLACK: Final = 0.1
-"""Seconds for a shared call to tell of its end, before a submit ends by itself."""
+_SLACK: Final = 1.0
+"""Seconds for a shared call to tell of its end, before a submit ends by itself. Its word is better:
+it knows why, and a busy machine may bring it late."""
 
 
 class _Waiting:
@@ -54,7 +55,8 @@ class Coalescer:
     async def submit(self, item: SubmitTasksItem, timeout: timedelta) -> SubmitResult:
         """Submits one item; raises its error if it is refused.
 
-        Others in the same call may have more time: this one ends with its own.
+        Others in the same call may have more time: this one ends with its own, a second later at
+        the most.
         """
         if self._transport.closed:
             raise self._transport.closed_error()
