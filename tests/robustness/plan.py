@@ -58,7 +58,9 @@ class Plan:
     """Seconds between two faults, on average."""
     term: float = 5.0
     """Of a lease, seconds."""
-    accept_within: float = 2.0
+    accept_within: float = 3.0
+    """Of a lease until it is accepted, seconds. Not less than the pause of the reaper (3 s) after
+    which nothing is taken away: a shorter outage would use it up unseen."""
     patience: float = 90.0
     """Seconds that everything may take to end once the faults have stopped."""
 

@@ -32,6 +32,7 @@ async def play(plan: Plan, folder: Path) -> History:
     try:
         recorder.add(Note(name="slots", value=plan.slots))
         recorder.add(Note(name="term", value=plan.term))
+        recorder.add(Note(name="accept within", value=plan.accept_within))
         async with world(plan, folder) as made:
             await _Round(made, recorder).run()
         for mark in _marks(folder):

@@ -150,6 +150,8 @@ def lost_to_an_outage(facts: Facts, held: Held) -> bool:
     """
     assert held.ended is not None
     term = float(facts.history.notes.get("term", 5.0))
+    if held.ended.at - held.leased.at < term:  # it was never accepted
+        term = float(facts.history.notes.get("accept within", term))
     since, until = held.ended.at - 3 * term, held.ended.at
     away = sum(
         max(0.0, min(fault.ended, until) - max(fault.began, since))

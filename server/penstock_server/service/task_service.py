@@ -13,7 +13,7 @@ from penstock.v1.task_pb2 import TaskSpec
 from penstock_server.engine.engine import Engine
 from penstock_server.engine.queues import QueueConfigs
 from penstock_server.engine.watch import Watcher
-from penstock_server.model.errors import BatchAborted, PenstockError
+from penstock_server.model.errors import BatchAborted, EtagMismatch, PenstockError
 from penstock_server.model.lifecycle import TaskState
 from penstock_server.model.records import EventRecord, TaskDraft, TaskRecord
 from penstock_server.service import validate
@@ -202,15 +202,23 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
     ) -> pb.UpdateTaskResponse:
         validate.update_task(request, self._limits)
         namespace = await self._engine.namespaces.resolve(request.namespace)
-        record = await self._tasks.get(namespace, request.task_id)
+        while True:
+            record = await self._tasks.get(namespace, request.task_id)
+            try:
+                return pb.UpdateTaskResponse(task=convert.task(await self._update(request, record)))
+            except EtagMismatch:
+                # It changed after the look. Only who names an etag wants to hear of that.
+                if request.etag:
+                    raise
+
+    async def _update(self, request: pb.UpdateTaskRequest, record: TaskRecord) -> TaskRecord:
         paths = request.update_mask.paths
         spec = TaskSpec.FromString(record.spec or b"")
         for name in paths:
             _take_field(spec, request.spec, name)
         draft = convert_draft.draft(spec, config=None, creator=record.creator, now_ms=0)
         due_ms = time_ms(spec.schedule_time) if "schedule_time" in paths else -1
-        changed = await self._tasks.update(record, draft, due_ms=due_ms, etag=request.etag)
-        return pb.UpdateTaskResponse(task=convert.task(changed))
+        return await self._tasks.update(record, draft, due_ms=due_ms, etag=request.etag)
 
     async def CancelTask(
         self, request: pb.CancelTaskRequest, context: Any

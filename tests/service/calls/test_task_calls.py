@@ -269,6 +269,20 @@ async def test_an_update_takes_the_fields_of_its_mask_and_no_others(app: App):
     assert after.etag != before.etag
 
 
+async def test_updates_at_the_same_time_all_count_unless_they_name_an_etag(app: App):
+    task_id = await app.submit()
+    names = ("owner", "description", "display_name")
+    updates = [
+        app.call("UpdateTask", task_id=task_id, spec={name: "new"}, update_mask={"paths": [name]})
+        for name in names
+    ]
+
+    await asyncio.gather(*updates)
+
+    spec = (await app.task(task_id)).spec
+    assert [getattr(spec, name) for name in names] == ["new"] * len(names)
+
+
 async def test_an_update_of_the_time_puts_a_task_off_and_brings_it_forward(app: App):
     task_id = await app.submit()
     later = Timestamp(seconds=(await app.task(task_id)).create_time.seconds + 600)
