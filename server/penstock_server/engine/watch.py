@@ -18,6 +18,7 @@ from penstock_server.model.cursor import Place, decode_watch, encode_watch
 from penstock_server.model.errors import CursorExpired, ShuttingDown, StoreUnavailable, TaskNotFound
 from penstock_server.model.records import EventRecord, TaskRecord
 from penstock_server.store.store import Store
+from penstock_server.store.streams import MOST_BYTES, EventBatch
 
 from .background import Background
 
@@ -25,6 +26,8 @@ log = structlog.get_logger(__name__)
 
 _REMEMBERED: Final = 1_000
 """Batches of events that are remembered for each partition."""
+_REMEMBERED_BYTES: Final = 4 * 1024 * 1024
+"""Bytes of events, as they are stored, that are remembered for each partition."""
 _BLOCK_MS: Final = 5_000
 
 Fits = Callable[[EventRecord], bool]
@@ -35,25 +38,40 @@ class _Recent:
 
     def __init__(self, place: Place) -> None:
         self.place = place
-        self._batches: deque[tuple[Place, list[EventRecord]]] = deque(maxlen=_REMEMBERED)
+        self._batches: deque[tuple[Place, EventBatch]] = deque()
+        self._size = 0
 
-    def add(self, events: list[EventRecord], behind: Place) -> None:
-        self._batches.append((self.place, events))
-        self.place = behind
+    def add(self, batch: EventBatch) -> None:
+        self._batches.append((self.place, batch))
+        self.place = batch.position
+        self._size += batch.size
+        while len(self._batches) > _REMEMBERED or self._size > _REMEMBERED_BYTES:
+            _, oldest = self._batches.popleft()
+            self._size -= oldest.size
 
-    def after(self, place: Place) -> tuple[list[EventRecord], Place] | None:
-        """What came behind a place; None if that is no longer remembered."""
+    def after(self, place: Place) -> EventBatch | None:
+        """What came first behind a place; None if that is no longer remembered."""
         if place.number == self.place.number:
-            return ([], place) if place == self.place else None
+            return EventBatch([], place) if place == self.place else None
         # From the latest back: a watcher that keeps up lacks the last few of many.
-        missed: list[list[EventRecord]] = []
-        for before, events in reversed(self._batches):
-            missed.append(events)
+        missed: list[EventBatch] = []
+        for before, batch in reversed(self._batches):
+            missed.append(batch)
             if before.number <= place.number:
-                if before != place:
-                    return None
-                return [event for events in reversed(missed) for event in events], self.place
+                return _joined(missed[::-1]) if before == place else None
         return None
+
+
+def _joined(batches: list[EventBatch]) -> EventBatch:
+    """The first of the batches, as many as fit into one answer."""
+    events: list[EventRecord] = []
+    size, position = 0, batches[0].position
+    for batch in batches:
+        if events and size + batch.size > MOST_BYTES:
+            break
+        events += batch.events
+        size, position = size + batch.size, batch.position
+    return EventBatch(events, position, size)
 
 
 class Watcher:
@@ -66,6 +84,8 @@ class Watcher:
         self._places = places
         self._fits = fits
         self._snapshot = snapshot
+        self._turn = 0
+        """The partition that is looked at first."""
 
     @property
     def cursor(self) -> str:
@@ -83,21 +103,33 @@ class Watcher:
             # The signal is taken before looking, so that nothing can come in between. The look
             # itself is never cut short: what was taken must be given.
             news = self._hub.news()
-            events = [event for event in await self._take() if self._wanted(event)]
+            taken, has_moved = await self._take()
+            events = [event for event in taken if self._wanted(event)]
             if events:
                 return events
+            if has_moved and loop.time() < give_up:
+                await asyncio.sleep(0)
+                continue  # one look takes only so much; what fits may be behind it
             done, _ = await asyncio.wait([news], timeout=max(0.0, give_up - loop.time()))
             if not done:
                 return []
 
-    async def _take(self) -> list[EventRecord]:
+    async def _take(self) -> tuple[list[EventRecord], bool]:
+        """What one answer can hold; and whether that brought the watch forward."""
         events: list[EventRecord] = []
-        for partition, place in enumerate(self._places):
+        size, has_moved = 0, False
+        for _ in self._places:
+            if size > MOST_BYTES:
+                break  # the other partitions come first the next time
+            partition, place = self._turn, self._places[self._turn]
+            self._turn = (partition + 1) % len(self._places)
             # While the store is away there is no news; the hub announces when it looks again.
             with suppress(StoreUnavailable):
-                found, self._places[partition] = await self._hub.after(partition, place)
-                events += found
-        return events
+                batch = await self._hub.after(partition, place)
+                self._places[partition] = batch.position
+                events += batch.events
+                size, has_moved = size + batch.size, has_moved or batch.position != place
+        return events, has_moved
 
     def _wanted(self, event: EventRecord) -> bool:
         return self._fits(event) and event.sequence > self._snapshot.get(event.task_id, 0)
@@ -169,16 +201,15 @@ class WatchHub:
             for partition in range(self._store.meta.partitions)
         ]
 
-    async def after(self, partition: int, place: Place) -> tuple[list[EventRecord], Place]:
-        """Events behind a place, from memory if they are remembered, else from the store."""
+    async def after(self, partition: int, place: Place) -> EventBatch:
+        """The first events behind a place: remembered ones, or else from the store."""
         if self._draining:
             raise ShuttingDown()
         recent = self._recent.get(partition)
         known = recent.after(place) if recent is not None else None
         if known is not None:
             return known
-        batch = await self._store.events.after(partition, place)
-        return batch.events, batch.position
+        return await self._store.events.after(partition, place)
 
     def news(self) -> "asyncio.Future[None]":
         """Done as soon as there may be more."""
@@ -217,7 +248,7 @@ class WatchHub:
             return
         batch = await self._store.events.wait(partition, recent.place, block_ms=_BLOCK_MS)
         if batch is not None:
-            recent.add(batch.events, batch.position)
+            recent.add(batch)
 
     def drain(self) -> None:
         """Ends every watch with `ShuttingDown`."""

@@ -1,6 +1,6 @@
 """The streams of the store: events by partition, log lines by task."""
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from penstock_server.model.cursor import Place
 from penstock_server.model.errors import CursorExpired
@@ -9,12 +9,19 @@ from penstock_server.model.records import EventRecord, LogRecord
 from . import decode, keys
 from .lanes import Lanes
 
+MOST_BYTES: Final = 256 * 1024
+"""Bytes of events, as they are stored, beyond which no further entry is read along. As answers they
+take up to four times as much, and stock clients refuse one above 4 MiB.
+"""
+
 
 class EventBatch(NamedTuple):
     """Events behind a position, and the position behind them."""
 
     events: list[EventRecord]
     position: Place
+    size: int = 0
+    """Bytes as stored."""
 
 
 class EventStream:
@@ -33,7 +40,7 @@ class EventStream:
         return _position(entries[0]) if entries else Place("0-0", count)
 
     async def after(self, partition: int, position: Place, *, limit: int = 100) -> EventBatch:
-        """Events behind a position, of at most `limit` entries.
+        """Events behind a position, of at most `limit` entries and little more than `MOST_BYTES`.
 
         Raises `CursorExpired` if some that lay between are gone, or if the store no longer knows
         the position.
@@ -72,13 +79,18 @@ class EventStream:
 
     def _batch(self, position: Place, entries: list[Any]) -> EventBatch:
         events: list[EventRecord] = []
+        size = 0
         for entry in entries:
             behind = _position(entry)
             if behind.number != position.number + 1:
                 raise CursorExpired()
-            events += decode.events(_fields(entry)[b"d"])
+            data = _fields(entry)[b"d"]
+            events += decode.events(data)
             position = behind
-        return EventBatch(events, position)
+            size += len(data)
+            if size > MOST_BYTES:
+                break
+        return EventBatch(events, position, size)
 
 
 def _fields(entry: Any) -> dict[bytes, bytes]:
