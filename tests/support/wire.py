@@ -48,9 +48,12 @@ _REASONS: Final = set(error_pb2.ErrorReason.keys())
 class Wire:
     """One channel to one server."""
 
-    def __init__(self, address: str, *, log: Callable[[], str] = str) -> None:
-        """`log` gives the end of the server's log, to be shown where the server is at fault."""
+    def __init__(self, address: str, *, log: Callable[[], str] = str, key: str = "") -> None:
+        """`log` gives the end of the server's log, to be shown where the server is at fault. `key`
+        is the API key to call with.
+        """
         self.log = log
+        self._metadata = (("authorization", f"Bearer {key}"),) if key else ()
         self._channel: Any = grpc.insecure_channel(
             address,
             options=[
@@ -74,7 +77,7 @@ class Wire:
     ) -> Any:
         """The answer to a request, which may be given by its fields. Raises grpc.RpcError."""
         message = request_type(method)(**fields) if request is None else request
-        return self._unary(method)(message, timeout=patience)
+        return self._unary(method)(message, timeout=patience, metadata=self._metadata)
 
     def stream(
         self, method: str, request: Message, *, patience: float = PATIENCE
@@ -85,7 +88,7 @@ class Wire:
             path_of(method),
             request_serializer=_pack,
             response_deserializer=GetMessageClass(descriptor.output_type).FromString,
-        )(request, timeout=patience)
+        )(request, timeout=patience, metadata=self._metadata)
         try:
             yield from call
         finally:
@@ -116,7 +119,7 @@ class Wire:
             else self._channel.unary_unary
         )
         try:
-            answer = make(path_of(method))(data, timeout=PATIENCE)
+            answer = make(path_of(method))(data, timeout=PATIENCE, metadata=self._metadata)
             if METHODS[method].server_streaming:
                 next(answer, None)
                 answer.cancel()

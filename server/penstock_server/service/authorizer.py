@@ -7,6 +7,7 @@ from typing import Protocol
 
 from penstock_server.model.access import Principal, Role
 from penstock_server.model.errors import PermissionDenied
+from penstock_server.service.roles import WHOLE_SERVER
 
 
 class Authorizer(Protocol):
@@ -28,7 +29,7 @@ class RoleAuthorizer:
         self, principal: Principal, method: str, allowed: frozenset[Role], namespace: str | None
     ) -> None:
         """As `Authorizer.check`."""
-        if principal.role in allowed and (namespace is None or principal.may_enter(namespace)):
+        if principal.role in allowed and _may_enter(principal, method, namespace):
             return
         raise PermissionDenied(
             principal=principal.name,
@@ -36,3 +37,9 @@ class RoleAuthorizer:
             method=method.rpartition("/")[2],
             namespace=namespace or "(any)",
         )
+
+
+def _may_enter(principal: Principal, method: str, namespace: str | None) -> bool:
+    if namespace is not None:
+        return principal.may_enter(namespace)
+    return principal.namespaces is None or method not in WHOLE_SERVER

@@ -53,6 +53,9 @@ ROLES: Final = {
     "/grpc.channelz.v1.Channelz/GetSocket": _ADMINISTER,
 }
 
+WHOLE_SERVER: Final = frozenset(path for path in ROLES if path.startswith("/grpc.channelz."))
+"""Methods about all namespaces at once: for principals that may enter them all."""
+
 PUBLIC: Final = frozenset(
     {
         # Load balancers ask without credentials, and the contract is no secret.

@@ -42,6 +42,7 @@ _log = get_logger(__name__)
 
 _CANCELLED: Final = "CANCELLED"
 _FOR_EVER: Final = timedelta(days=365)
+_STATUS: Final = {code.name: code for code in grpc.StatusCode}
 _NAMES: Final = {code.value[0]: code.name for code in grpc.StatusCode}
 
 Serve = Callable[[Any, Any], Awaitable[Any]]
@@ -185,7 +186,11 @@ def _unary(guard: _Guard, handler: RpcHandler) -> Serve:
             principal = await guard.admit(context)
             request = guard.read(raw, parse)
             guard.authorize(principal, request)
-            return pack(await behaviour(request, context))
+            answer = await behaviour(request, context)
+            if answer is None and guard.method.lane is Lane.COMPANIONS:
+                # How those refuse: they leave a code behind.
+                await context.abort(_STATUS[_name_of(context.code())], context.details())
+            return pack(answer)
         except asyncio.CancelledError:
             if deadlines.has_ended(task):
                 raise guard.overdue() from None
