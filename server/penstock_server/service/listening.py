@@ -66,6 +66,9 @@ def _channel_options(options: ListenOptions) -> list[tuple[str, int]]:
         ("grpc.keepalive_timeout_ms", 20_000),
         # Twice the bound, so that the edge can refuse what is too large in a typed way.
         ("grpc.max_receive_message_length", 2 * options.request_bytes),
+        # Beyond the first bound some calls are refused by gRPC itself, beyond the second all.
+        ("grpc.max_metadata_size", 16 << 10),
+        ("grpc.absolute_max_metadata_size", 32 << 10),
         # Answers are bounded where they are made: by page sizes and the worker's max_bytes.
         ("grpc.max_send_message_length", -1),
         ("grpc.enable_channelz", 1),

@@ -25,7 +25,7 @@ MIB: Final = 1024 * 1024
 OPTIONS: Final = (("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1))
 STREAMS: Final = 8
 SLOW: Final = 20
-TASKS: Final = 30_000
+TASKS: Final = 60_000
 WITHIN: Final = 45.0
 
 
