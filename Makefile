@@ -84,6 +84,15 @@ robustness: $(READY) ## break things for MINUTES under load, with SEED or a fres
 soak: $(READY) ## run steady traffic for MINUTES and see whether memory, streams or descriptors grow
 	$(BIN)/python tests/soak/run.py --minutes $(MINUTES) $(ARGS)
 
+# Not among the packages of development: it is large, and there are builds of it for Linux only.
+FUZZER := atheris==3.0.0
+SECONDS ?= 20
+
+.PHONY: fuzz
+fuzz: $(READY) ## feed tokens, cursors, settings, frames and requests with whatever leads to new code
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet $(FUZZER)
+	$(BIN)/python tests/fuzz/run.py --seconds $(SECONDS) $(ARGS)
+
 .PHONY: bench
 bench: $(READY) ## measure throughput and latency on this machine
 	$(BIN)/python tests/bench/run.py $(ARGS)

@@ -84,4 +84,10 @@ class FrameReader:
                 frame: tuple[Record, ...] = msgpack.unpackb(body, use_list=False)
             except ValueError as error:
                 raise FrameError(f"a frame that is no msgpack: {error}") from error
-            return frame
+        if type(frame) is not tuple or not all(map(_is_record, frame)):
+            raise FrameError("a frame that holds no records")
+        return frame
+
+
+def _is_record(record: object) -> bool:
+    return type(record) is tuple and len(record) > 0 and type(record[0]) is int

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,3 +39,11 @@ def test_frame_of_absurd_length_is_refused_before_it_is_kept() -> None:
 def test_garbage_in_a_frame_is_refused() -> None:
     with pytest.raises(FrameError):
         FrameReader().feed(b"\x00\x00\x00\x02\xc1\xc1")
+
+
+@pytest.mark.parametrize("body", [7, [7], ["x"], [[]], [["x"]], {"a": 1}, None])
+def test_frame_that_holds_no_records_is_refused(body: object) -> None:
+    packed = msgpack.packb(body)
+
+    with pytest.raises(FrameError):
+        FrameReader().feed(len(packed).to_bytes(4, "big") + packed)

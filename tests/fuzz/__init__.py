@@ -1,0 +1,1 @@
+"""Coverage-guided fuzzing of whatever reads bytes or texts from outside."""
