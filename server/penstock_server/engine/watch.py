@@ -231,7 +231,9 @@ class WatchHub:
                     # by themselves.
                     self._recent.pop(partition, None)
                 except Exception as error:
-                    # Watchers rest on this loop: whatever is wrong now may be right in a moment.
+                    # Watchers rest on this loop: whatever is wrong now may be right in a moment. A
+                    # store that comes back may have lost its latest writes: forget them as well.
+                    self._recent.pop(partition, None)
                     log.warning("watch.interrupted", error=type(error).__name__)
                     await asyncio.sleep(0.5)
                 self._announce()
