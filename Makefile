@@ -64,8 +64,8 @@ run: $(READY) ## start everything, run the example, keep serving until Ctrl-C (O
 PYTEST := $(BIN)/pytest -n logical
 
 .PHONY: test
-test: $(READY) ## run every test except the benchmarks (ARGS='…' goes to pytest)
-	$(PYTEST) $(ARGS)
+test: $(READY) ## run every test except benchmarks and robustness (ARGS='…' goes to pytest)
+	$(PYTEST) --ignore=tests/robustness $(ARGS)
 
 .PHONY: test-fast
 test-fast: $(READY) ## run the tests that take two minutes together: rules, store, service
@@ -79,6 +79,10 @@ SEED ?=
 .PHONY: robustness
 robustness: $(READY) ## break things for MINUTES under load, with SEED or a fresh one; check every promise
 	$(BIN)/python tests/robustness/run.py --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+.PHONY: robustness-short
+robustness-short: $(READY) ## two rounds of it with fixed seeds, about a minute
+	$(PYTEST) tests/robustness $(ARGS)
 
 .PHONY: soak
 soak: $(READY) ## run steady traffic for MINUTES and see whether memory, streams or descriptors grow
