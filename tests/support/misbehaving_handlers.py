@@ -103,7 +103,7 @@ def grow(_: str) -> None:
 def fork(_: str) -> list[int]:
     """Leaves children behind, one of them in a session of its own and without its parent."""
     read, write = os.pipe()
-    pids = [_forked(lambda: time.sleep(600)) for _ in range(CHILDREN - 1)]
+    pids = [_forked(lambda: time.sleep(120)) for _ in range(CHILDREN - 1)]
     os.waitpid(_forked(lambda: _leave_session(write)), 0)
     pids.append(int(os.read(read, 32)))
     os.close(read)
@@ -122,7 +122,7 @@ def _forked(work: Callable[[], object]) -> int:
 
 def _leave_session(write: int) -> None:
     os.setsid()
-    pid = _forked(lambda: time.sleep(600))
+    pid = _forked(lambda: time.sleep(120))
     os.write(write, str(pid).encode())
 
 
