@@ -18,6 +18,7 @@ from penstock_worker import Context, ExecutionCancelled, Fail, NonRetryableError
 
 worker = Worker("test-worker")
 log = logging.getLogger("handlers")
+_crowd = 0
 
 
 @dataclass
@@ -44,6 +45,17 @@ def echo_in_thread(payload: Any) -> Any:
 @worker.task("echo.isolated", isolated=True)
 def echo_isolated(payload: Any) -> Any:
     return payload
+
+
+@worker.task("crowd")
+async def crowd(payload: Any) -> Any:
+    """Answers how many of its kind ran at this moment, itself included."""
+    global _crowd
+    _crowd += 1
+    seen = _crowd
+    await asyncio.sleep(0)
+    _crowd -= 1
+    return seen
 
 
 @worker.task("facts")

@@ -44,13 +44,15 @@ async def test_handler_knows_its_execution_and_runs_elsewhere_without_grpc(
 
 async def test_many_tasks_end_and_never_exceed_the_slots(service: FakeWorkerService) -> None:
     tasks = [await service.submit("echo", n) for n in range(500)]
+    crowd = [await service.submit("crowd") for _ in range(500)]
 
     async with running_worker(service.address, slots=20):
-        for task in tasks:
+        for task in (*tasks, *crowd):
             await task.ended.wait()
 
     assert [task.result for task in tasks] == list(range(500))
-    assert service.most_leased <= 20
+    # Not the leases that the service counts: an end may be on its way while a slot is filled again.
+    assert 1 < max(task.result for task in crowd) <= 20
 
 
 async def test_exception_becomes_a_failure_with_trace_and_cause(
