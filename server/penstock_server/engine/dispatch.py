@@ -7,7 +7,7 @@ for a call that has gone away meanwhile is given back at once.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -88,10 +88,63 @@ class Poll:
         self.answer.set_result(delivery)
         return True
 
+    def settle_waiting(self) -> None:
+        """Answers what came up during a store call that brought nothing for the poll."""
+        if self.heir is not None:
+            self.resolve(Delivery(superseded=True))
+        elif self.expired:
+            self.resolve(Delivery())
+
     def offer(self, most: int) -> PollOffer:
         """What the poll brings into a lease call."""
         slots = min(self.slots, most)
         return PollOffer(self.session_id, self.poll_seq, slots, self.most_bytes, self.task_types)
+
+
+class Turn:
+    """Polls that take part in one store call; until it is over they take part in no other."""
+
+    def __init__(self, dispatcher: "Dispatcher", polls: Sequence[Poll], room: int) -> None:
+        self.server_id = dispatcher.server_id
+        self.offers: list[PollOffer] = []
+        self._dispatcher = dispatcher
+        self._polls = polls
+        for poll in polls:
+            poll.busy = True
+            self.offers.append(poll.offer(room))
+            room -= self.offers[-1].slots
+
+    def deliver(self, now_ms: int, answers: Sequence[PollAnswer]) -> None:
+        """Answers the polls with what the call gave for each."""
+        for poll, answer in zip(self._polls, answers, strict=True):
+            self._dispatcher.deliver(poll, answer, now_ms)
+        self._end()
+
+    def fail(self, error: Exception) -> None:
+        """Answers the polls with what kept the call from being made."""
+        for poll in self._polls:
+            if not poll.answer.done():
+                poll.answer.set_exception(error)
+        self._end()
+
+    def abandon(self) -> None:
+        """Sets the polls free and looks for tasks in a call of its own."""
+        for poll in self._polls:
+            poll.settle_waiting()
+        self._end()
+        self._dispatcher.kick()
+
+    def _end(self) -> None:
+        for poll in self._polls:
+            poll.busy = False
+            if poll.told and not poll.answer.done():
+                # The call may have looked for directives just before this one came.
+                poll.told = False
+                self._dispatcher.kick()
+            unlooked, poll.unlooked = poll.unlooked, []
+            if not poll.answer.done():
+                for dispatcher in unlooked:
+                    dispatcher.kick()
 
 
 class Dispatcher:
@@ -109,7 +162,7 @@ class Dispatcher:
         self.namespace = namespace
         self.queue = queue
         self.polls: dict[Poll, None] = {}
-        self._server_id = server_id
+        self.server_id = server_id
         self._store = store
         self._spawn = spawn
         self._give_back = give_back
@@ -143,10 +196,9 @@ class Dispatcher:
             if self._again:
                 self.kick()
 
-    def _take_polls(self, waiting: deque[Poll]) -> list[Poll]:
+    def _take_polls(self, waiting: deque[Poll], room: int = MOST_LEASES) -> list[Poll]:
         """As many of them as one store call can serve. In one look everybody has one turn."""
         polls: list[Poll] = []
-        room = MOST_LEASES
         while waiting and room > 0:
             poll = waiting.popleft()
             if poll.busy:
@@ -157,42 +209,29 @@ class Dispatcher:
         return polls
 
     async def _lease(self, polls: list[Poll]) -> None:
-        room = MOST_LEASES
-        offers: list[PollOffer] = []
-        for poll in polls:
-            poll.busy = True
-            offers.append(poll.offer(room))
-            room -= offers[-1].slots
+        turn = Turn(self, polls, MOST_LEASES)
         try:
             now_ms, answers = await self._store.lease(
-                self.namespace, self.queue, self._server_id, offers
+                self.namespace, self.queue, self.server_id, turn.offers
             )
         except Exception as error:
             # Also a fault of ours: its polls must not wait for ever. The edge tells and logs it.
-            for poll in polls:
-                self._fail(poll, error)
+            turn.fail(error)
         else:
-            for poll, answer in zip(polls, answers, strict=True):
-                self._deliver(poll, answer, now_ms)
-        for poll in polls:
-            poll.busy = False
-            if poll.told and not poll.answer.done():
-                # The call may have looked for directives just before this one came.
-                poll.told = False
-                self._again = True
-            self._look_elsewhere(poll)
+            turn.deliver(now_ms, answers)
 
-    def _look_elsewhere(self, poll: Poll) -> None:
-        unlooked, poll.unlooked = poll.unlooked, []
-        if not poll.answer.done():
-            for dispatcher in unlooked:
-                dispatcher.kick()
+    def begin(self, task_types: Set[str], most: int) -> Turn | None:
+        """Holds idle polls for these types, with room for `most` tasks, for a call that submits
+        them. None if there are none, or if a look is under way.
+        """
+        if self._running:
+            return None
+        fitting = deque(poll for poll in self.polls if not task_types.isdisjoint(poll.task_types))
+        polls = self._take_polls(fitting, most)
+        return Turn(self, polls, most) if polls else None
 
-    def _fail(self, poll: Poll, error: Exception) -> None:
-        if not poll.answer.done():
-            poll.answer.set_exception(error)
-
-    def _deliver(self, poll: Poll, answer: PollAnswer, now_ms: int) -> None:
+    def deliver(self, poll: Poll, answer: PollAnswer, now_ms: int) -> None:
+        """Answers a poll with what a call gave for it, or leaves it waiting."""
         poll.busy = False
         if answer.leases:
             receiver = self._receiver(poll, len(answer.leases))
@@ -201,10 +240,9 @@ class Dispatcher:
                 self._give_back(self.namespace, answer.leases)
         elif answer.directives:
             poll.resolve(Delivery(now_ms=now_ms, directives=answer.directives))
-        if answer.superseded or poll.heir is not None:
+        if answer.superseded:
             poll.resolve(Delivery(superseded=True))
-        elif poll.expired:
-            poll.resolve(Delivery())
+        poll.settle_waiting()
 
     def _receiver(self, poll: Poll, count: int) -> Poll | None:
         """Who gets the leases: the poll itself, or the newer one of its session if that has room

@@ -34,7 +34,7 @@ class Engine:
         self.server_id = secrets.token_hex(4)
         self.store = store
         self.background = background = Background()
-        self.polls = Polls(store, self.server_id, background)
+        self.polls = store.hand_off.takers = Polls(store, self.server_id, background)
         self.endings = Endings(store, self.server_id, background)
         self.tasks = Tasks(store, self.server_id, self.endings, self.polls, observer, TaskIds())
         self.reports = Reports(store.leases, observer, self.endings.on_task)

@@ -3,7 +3,7 @@ or empty.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from datetime import timedelta
 from time import monotonic
 from typing import Final
@@ -18,7 +18,7 @@ from penstock_server.store.leases import PollOffer
 from penstock_server.store.store import Store
 
 from .background import Background
-from .dispatch import MOST_LEASES, Delivery, Dispatcher, Poll
+from .dispatch import MOST_LEASES, Delivery, Dispatcher, Poll, Turn
 
 log = structlog.get_logger(__name__)
 
@@ -212,6 +212,13 @@ class Polls:
         else:
             # The poll that waited here is gone: somebody elsewhere may be waiting.
             self._background.spawn(self._store.leases.pass_on(namespace, queue))
+
+    def begin(self, namespace: str, queue: str, task_types: Set[str], most: int) -> Turn | None:
+        """Holds polls that wait here for these types of a queue, for a call that submits `most`
+        such tasks. None if there are none to hold now.
+        """
+        dispatcher = self._dispatchers.get((namespace, queue))
+        return dispatcher.begin(task_types, most) if dispatcher is not None and most else None
 
     def on_directive(self, namespace: str, session_id: str) -> None:
         """A session may have a directive."""

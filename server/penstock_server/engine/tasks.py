@@ -111,8 +111,6 @@ class Tasks:
                 here=here,
                 waiting_server=self._server_id if await_end else "",
             )
-            for queue in here:
-                self._polls.on_queue(namespace, queue)
         self._observer.submitted(namespace, drafts, results)
         return results
 

@@ -1,6 +1,7 @@
 """One batcher for each verb and partition, made when it is first needed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 from zlib import crc32
 
@@ -37,33 +38,30 @@ class Lanes:
         size: int = 0,
         weight: int | None = None,
         wrap: Callable[[list[Any]], object] | None = None,
-        unwrap: Callable[[Any], list[Any]] | None = None,
+        send: Callable[[int, list[Any]], Awaitable[list[Any]]] | None = None,
     ) -> list[Any]:
         """Calls a script together with other callers' items; gives one answer for each item.
 
-        `wrap` makes the script's input of the items, `unwrap` the answers of its output.
+        `wrap` makes the script's input of the items. `send` is for a verb with several scripts: it
+        takes partition and items, and gives the answers.
         """
         batcher = self._batchers.get((verb, partition))
         if batcher is None:
-            batcher = self._make(verb, partition, wrap, unwrap)
+            batcher = self._batchers[verb, partition] = Batcher(
+                partial(send, partition) if send else self._sender(verb, partition, wrap)
+            )
         return await batcher.call(items, size=size, weight=weight)
 
-    def _make(
-        self,
-        verb: str,
-        partition: int,
-        wrap: Callable[[list[Any]], object] | None,
-        unwrap: Callable[[Any], list[Any]] | None,
-    ) -> Batcher[Any, Any]:
+    def _sender(
+        self, verb: str, partition: int, wrap: Callable[[list[Any]], object] | None
+    ) -> Callable[[list[Any]], Awaitable[list[Any]]]:
         script, run = self._scripts[verb], self.connection.run
 
         async def send(items: list[Any]) -> list[Any]:
-            answer = await run(script, partition, wrap(items) if wrap else items)
-            answers: list[Any] = unwrap(answer) if unwrap else answer
+            answers: list[Any] = await run(script, partition, wrap(items) if wrap else items)
             return answers
 
-        self._batchers[verb, partition] = batcher = Batcher(send)
-        return batcher
+        return send
 
     async def drain(self) -> None:
         """Waits until every batch has been answered."""

@@ -84,6 +84,14 @@ class LeaseStore:
 
         If a poll stays unfilled, `server_id` is told when there is more.
         """
+        value, random = self.lease_call(namespace, queue, server_id, offers)
+        answer = await self._lanes.run("lease", self._lanes.home(namespace, queue), value)
+        return lease_answers(answer, random)
+
+    def lease_call(
+        self, namespace: str, queue: str, server_id: str, offers: Sequence[PollOffer]
+    ) -> tuple[object, bytes]:
+        """What the script takes, and the random bits in it, which the tokens are made of."""
         type_lists: dict[tuple[str, ...], int] = {}
         polls = [
             [
@@ -96,9 +104,7 @@ class LeaseStore:
             for o in offers
         ]
         random = self._random_bytes(RANDOM_BYTES * sum(offer.slots for offer in offers))
-        value = [namespace, queue, server_id, polls, list(type_lists), random]
-        now_ms, results = await self._lanes.run("lease", self._lanes.home(namespace, queue), value)
-        return now_ms, [_poll_answer(result, random) for result in results]
+        return [namespace, queue, server_id, polls, list(type_lists), random], random
 
     async def pass_on(self, namespace: str, queue: str) -> None:
         """Tells another server of ready tasks for which no poll waits here any more."""
@@ -247,6 +253,12 @@ def _chunks(rows: list[list[Any]], bytes_at: int | None) -> list[list[list[Any]]
 
 def _with_sessions(rows: list[list[Any]]) -> object:
     return [sorted({(row[0], row[5]) for row in rows}), [row[:5] for row in rows]]
+
+
+def lease_answers(answer: list[Any], random: bytes) -> tuple[int, list[PollAnswer]]:
+    """The store's clock, and what each poll got, of what the script gave."""
+    now_ms, results = answer
+    return now_ms, [_poll_answer(result, random) for result in results]
 
 
 def _poll_answer(result: list[Any], random: bytes) -> PollAnswer:

@@ -1,6 +1,7 @@
 """The scripts: read from `scripts/`, joined with what they use, and called by their hash.
 
-A script says in its header which parts of `scripts/prelude/` it uses and with which flags it runs.
+A script says in its header which parts of `scripts/prelude/` it uses, which other scripts it calls
+as functions of their input, and with which flags it runs.
 Keys, limits, moves and policy defaults are spelled in Python and handed to the scripts that name
 them, so that nothing is written down twice.
 """
@@ -19,6 +20,7 @@ from . import keys, policy
 
 _FOLDER: Final = Path(__file__).with_name("scripts")
 _USES: Final = re.compile(r"^--   uses   (.+)$", re.MULTILINE)
+_CALLS: Final = re.compile(r"^--   calls  (.+)$", re.MULTILINE)
 _FLAGS: Final = re.compile(r"^--   flags  (\S+)", re.MULTILINE)
 
 
@@ -43,10 +45,13 @@ def load_scripts(limits: StoreLimits) -> dict[str, Script]:
 
 
 def _load(name: str, limits: StoreLimits) -> Script:
-    body = (_FOLDER / f"{name}.lua").read_text()
-    uses = _USES.search(body)
-    parts = uses[1].split() if uses else []
-    text = "\n".join([*((_FOLDER / "prelude" / f"{part}.lua").read_text() for part in parts), body])
+    body = _body(name)
+    uses, calls = (
+        found[1].split() if (found := look.search(body)) else [] for look in (_USES, _CALLS)
+    )
+    parts = ((_FOLDER / "prelude" / f"{part}.lua").read_text() for part in uses)
+    called = (f"local function {other}(input)\n{_body(other)}end" for other in calls)
+    text = "\n".join([*parts, *called, body])
     flags = _flags(body)
     # The shebang makes the store itself refuse a key of another slot, and tells it what the script
     # may do.
@@ -57,6 +62,10 @@ def _load(name: str, limits: StoreLimits) -> Script:
     return Script(
         name, source, sha1(source.encode(), usedforsecurity=False).hexdigest(), flags == "no-writes"
     )
+
+
+def _body(name: str) -> str:
+    return (_FOLDER / f"{name}.lua").read_text()
 
 
 def _flags(body: str) -> str:

@@ -7,6 +7,7 @@ from penstock_server.model.records import StoreLimits
 
 from .audit import Audit
 from .connection import Connection
+from .hand_off import HandOff
 from .lanes import Lanes
 from .leases import LeaseStore
 from .meta import Meta, open_meta
@@ -32,8 +33,9 @@ class Store:
         self.connection = connection
         self.meta = meta
         self.limits = limits
-        self.tasks = TaskStore(lanes, limits)
         self.leases = LeaseStore(lanes, random_share=random_share)
+        self.hand_off = HandOff(lanes, self.leases)
+        self.tasks = TaskStore(lanes, limits, self.hand_off)
         self.queues = QueueStore(lanes, limits)
         self.sessions = SessionStore(lanes)
         self.namespaces = NamespaceStore(lanes, most=limits.namespaces)

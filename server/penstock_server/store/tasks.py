@@ -25,6 +25,7 @@ from penstock_server.model.records import (
 )
 
 from . import decode, keys
+from .hand_off import HandOff
 from .lanes import Lanes
 from .policy import with_policy
 
@@ -38,9 +39,10 @@ class TaskStore:
     Each mutating one is one script call, batched with those of other callers.
     """
 
-    def __init__(self, lanes: Lanes, limits: StoreLimits) -> None:
+    def __init__(self, lanes: Lanes, limits: StoreLimits, hand_off: HandOff) -> None:
         self._lanes = lanes
         self._limits = limits
+        self._hand_off = hand_off
 
     def home(self, namespace: str, queue: str) -> int:
         """The partition of a queue's tasks."""
@@ -61,8 +63,8 @@ class TaskStore:
         order.
 
         `ids` come from one `TaskIds.first`. `here` names queues for which this server has a waiting
-        poll: it leases by itself and needs no waking. `waiting_server` is told when one of the
-        tasks ends.
+        poll: it leases by itself, with this very call if it can, and needs no waking.
+        `waiting_server` is told when one of the tasks ends.
         """
         items = [_item(draft) for draft in drafts]
         size = sum(len(item[6]) for item in items) + 64 * len(items)
@@ -73,7 +75,7 @@ class TaskStore:
             [call],
             size=size,
             weight=len(items),
-            unwrap=_submit_answers,
+            send=self._hand_off.send,
         )
         made = ids if first == ids[0] else ids_from(first, len(ids))
         return [
@@ -247,11 +249,6 @@ def _item(draft: TaskDraft) -> list[Any]:
         draft.timers or _NO_TIMERS,
         draft.idempotency or (),
     ]
-
-
-def _submit_answers(answer: list[Any]) -> list[Any]:
-    now_ms, answers = answer
-    return [(now_ms, first.decode(), results) for first, results in answers]
 
 
 def _raise_for(answer: list[Any], namespace: str, task_id: str, wanted: str) -> None:

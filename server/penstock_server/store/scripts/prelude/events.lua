@@ -20,4 +20,5 @@ local function write_events()
   local entry = cmsgpack.pack({1, now, event_groups})
   local count, bytes = call('INCR', key_event_count()), call('INCRBY', key_event_bytes(), #entry)
   call('XADD', key_events(), 'MAXLEN', '~', LIMITS.event_entries, '*', 'n', count, 'b', bytes, 'd', entry)
+  event_groups, event_index = {}, {}
 end

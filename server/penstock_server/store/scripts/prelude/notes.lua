@@ -26,4 +26,5 @@ local function send_notes()
   for server, lines in pairs(notes) do
     call('PUBLISH', 'penstock:server:' .. server, table.concat(lines, '\n'))
   end
+  notes = {}
 end
