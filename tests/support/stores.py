@@ -246,7 +246,7 @@ class Bench:
     async def complete(self, lease: LeaseRecord, report: bytes = b"") -> bool:
         """Reports success."""
         (taken,) = await self.store.leases.complete([(NAMESPACE, token_of(lease), report)])
-        return taken
+        return bool(taken)
 
     async def fail(
         self,

@@ -74,6 +74,17 @@ class Endings:
         """Stops following."""
         _remove(self._followed, (namespace, task_id), event)
 
+    def awaited(self, namespace: str, task_ids: Iterable[str]) -> set[str]:
+        """Those of the tasks whose end somebody in this process waits for."""
+        if not self._awaited:
+            return set()
+        return {task_id for task_id in task_ids if (namespace, task_id) in self._awaited}
+
+    def settle(self, task: TaskRecord) -> None:
+        """Answers those who wait for a task that has ended."""
+        for future in self._awaited.pop((task.namespace, task.task_id), ()):
+            _settle(future, task.namespace, task.task_id, task)
+
     def on_task(self, namespace: str, task_id: str) -> None:
         """The store tells that a task has ended or logged."""
         name = (namespace, task_id)

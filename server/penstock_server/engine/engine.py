@@ -37,7 +37,7 @@ class Engine:
         self.polls = store.hand_off.takers = Polls(store, self.server_id, background)
         self.endings = Endings(store, self.server_id, background)
         self.tasks = Tasks(store, self.server_id, self.endings, self.polls, observer, TaskIds())
-        self.reports = Reports(store.leases, observer, self.endings.on_task)
+        self.reports = Reports(store.leases, observer, self.endings, self.server_id)
         self.watches = WatchHub(store, background)
         self.logs = Logs(store, self.server_id, self.endings)
         self.workers = Workers(store)

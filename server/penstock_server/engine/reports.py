@@ -3,7 +3,7 @@ batches.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Final
@@ -11,8 +11,10 @@ from typing import Final
 from penstock_server.model.errors import LeaseLost, PenstockError
 from penstock_server.model.lease_token import LeaseToken
 from penstock_server.model.lifecycle import Outcome, ReleaseReason
+from penstock_server.model.records import TaskRecord
 from penstock_server.store.leases import FailureReport, LeaseStore
 
+from .endings import Endings
 from .observer import Observer
 
 
@@ -56,14 +58,15 @@ class Reports:
     """Carries out reports."""
 
     def __init__(
-        self, store: LeaseStore, observer: Observer, on_end: Callable[[str, str], None]
+        self, store: LeaseStore, observer: Observer, endings: Endings, server_id: str
     ) -> None:
-        """`on_end` hears namespace and id of tasks whose end was reported here: whoever waits for
-        one in this process need not wait for the store to tell.
+        """`endings` hears of tasks whose end was reported here: whoever waits for one in this
+        process need not wait for the store to tell.
         """
         self._store = store
         self._observer = observer
-        self._on_end = on_end
+        self._endings = endings
+        self._server_id = server_id
         self._carriers = {
             Verb.RENEW: self._renew,
             Verb.COMPLETE: self._complete,
@@ -122,10 +125,16 @@ class Reports:
     async def _complete(
         self, namespace: str, _session_id: str, reports: list[Report]
     ) -> list[ReportAnswer]:
-        taken = await self._store.complete(
-            [(namespace, report.token, report.body) for report in reports]
+        ended = await self._store.complete(
+            [(namespace, report.token, report.body) for report in reports],
+            awaited=self._endings.awaited(namespace, (report.token.task_id for report in reports)),
+            server_id=self._server_id,
         )
+        taken = [bool(end) for end in ended]
         self._observer.ended(namespace, Outcome.SUCCEEDED, sum(taken))
+        for end in ended:
+            if isinstance(end, TaskRecord):
+                self._endings.settle(end)
         return self._told(namespace, reports, taken)
 
     async def _fail(
@@ -147,7 +156,7 @@ class Reports:
     ) -> list[ReportAnswer]:
         for report, ok in zip(reports, taken, strict=True):
             if ok:
-                self._on_end(namespace, report.token.task_id)
+                self._endings.on_task(namespace, report.token.task_id)
         return _taken_or_lost(reports, taken)
 
     async def _release(

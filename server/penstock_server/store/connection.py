@@ -113,7 +113,8 @@ class Connection:
         now = self._clock() if self._clock else ""
         started = perf_counter()
         arguments = (1, keys.tag(partition), now, msgpack.packb(value, use_bin_type=False))
-        cancels = _cancels()
+        task = asyncio.current_task()
+        cancels = _cancels(task)
         try:
             try:
                 answer = await client.execute_command("EVALSHA", script.sha, *arguments)
@@ -125,7 +126,7 @@ class Connection:
             raise
         except Exception as error:
             raise translate(error) or error from error
-        _raise_if_cancelled_since(cancels)
+        _raise_if_cancelled_since(task, cancels)
         self._on_call(script.name, perf_counter() - started)
         return msgpack.unpackb(answer, raw=True, strict_map_key=False)
 
@@ -156,27 +157,27 @@ class Connection:
         return await self._command(self.blocking, *command)
 
     async def _command(self, client: AnyRedis, *command: Any, **options: Any) -> Any:
-        cancels = _cancels()
+        task = asyncio.current_task()
+        cancels = _cancels(task)
         try:
             answer = await client.execute_command(*command, **options)
         except asyncio.CancelledError:
             raise
         except Exception as error:
             raise translate(error) or error from error
-        _raise_if_cancelled_since(cancels)
+        _raise_if_cancelled_since(task, cancels)
         return answer
 
 
-def _cancels() -> int:
-    """How often the running task was cancelled so far."""
-    task = asyncio.current_task()
+def _cancels(task: asyncio.Task[Any] | None) -> int:
+    """How often the task was cancelled so far."""
     return 0 if task is None else task.cancelling()
 
 
-def _raise_if_cancelled_since(cancels: int) -> None:
+def _raise_if_cancelled_since(task: asyncio.Task[Any] | None, cancels: int) -> None:
     # redis-py 8 swallows a cancel that comes while it takes a connection from its pool, and then
     # answers as if nothing had been: a loop would never end, and a call would outlive its caller.
-    if _cancels() > cancels:
+    if _cancels(task) > cancels:
         raise asyncio.CancelledError
 
 

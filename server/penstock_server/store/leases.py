@@ -3,14 +3,14 @@ them.
 """
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NamedTuple
 
 from penstock_server.model.lease_token import RANDOM_BYTES, LeaseToken
 from penstock_server.model.lifecycle import Outcome, ReleaseReason
-from penstock_server.model.records import Directive, LeaseRecord
+from penstock_server.model.records import Directive, LeaseRecord, TaskRecord
 
 from . import decode
 from .lanes import Lanes
@@ -110,13 +110,30 @@ class LeaseStore:
         """Tells another server of ready tasks for which no poll waits here any more."""
         await self._lanes.run("pass_on", self._lanes.home(namespace, queue), [namespace, queue])
 
-    async def complete(self, items: Sequence[tuple[str, LeaseToken, bytes]]) -> list[bool]:
+    async def complete(
+        self,
+        items: Sequence[tuple[str, LeaseToken, bytes]],
+        *,
+        awaited: Set[str] = frozenset(),
+        server_id: str = "",
+    ) -> list[TaskRecord | bool]:
         """Ends executions as succeeded: namespace, token, report.
 
-        False for each lease that is lost.
+        False for each lease that is lost. `awaited` names tasks that `server_id` waits for: it gets
+        them in place of True, and is not told by a note.
         """
-        rows = [[namespace, t.task_id, t.fence, t.random, report] for namespace, t, report in items]
-        return await self._end("complete", items, rows)
+        rows = [
+            [ns, t.task_id, t.fence, t.random, report, server_id if t.task_id in awaited else ""]
+            for ns, t, report in items
+        ]
+        partitions = [item[1].partition for item in items]
+        answers = await self._by_partition("complete", partitions, rows, bytes_at=4)
+        return [
+            answer == b"ok"
+            if isinstance(answer, bytes)
+            else decode.task(item[0], item[1].task_id, answer[1], int(answer[0])) or True
+            for item, answer in zip(items, answers, strict=True)
+        ]
 
     async def fail(self, items: Sequence[tuple[str, LeaseToken, FailureReport]]) -> list[bool]:
         """Ends executions that did not succeed. False for each lease that is lost."""

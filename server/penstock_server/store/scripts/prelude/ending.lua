@@ -91,7 +91,8 @@ local function release_key(task)
 end
 
 -- Ends the task. The caller has taken it out of the sets it was in.
---   event  {execution, outcome, reason, session, extra, report}, what is known of them
+--   event  {execution, outcome, reason, session, extra, report, knows}, what is known of them; `knows` is a server that
+--          learns of the end from the answer
 local function end_task(task, state, kind, event)
   local goes = now + (task.rt or (state == 6 and LIMITS.dead_age_ms or LIMITS.ended_age_ms))
   task.s, task.sq = state, task.sq + 1
@@ -111,7 +112,7 @@ local function end_task(task, state, kind, event)
   if state == 6 then call('ZADD', key_dead(task.namespace, task.q), digits(now), task.id) end
   count_backlog(task.namespace, -1, -task.n)
   release_key(task)
-  tell_waiting(task.wt, task.namespace, task.id)
+  tell_waiting(task.wt, task.namespace, task.id, event.knows)
   emit(task.namespace, task.q, task.y, {task.id, kind, task.sq, state, event.execution or 0, event.outcome or 0,
     task.a, event.reason or 0, 0, event.session or '', event.extra or ''})
 end

@@ -16,10 +16,12 @@ local function wake(namespace, queue)
   if server then tell(server, 'Q' .. namespace .. ':' .. queue) end
 end
 
--- `waiting` is the field wt of a task: servers that asked to be told.
-local function tell_waiting(waiting, namespace, id)
-  if not waiting or waiting == '' then return end
-  for server in string.gmatch(waiting, '[^,]+') do tell(server, 'T' .. namespace .. ':' .. id) end
+-- `waiting` is the field wt of a task: servers that asked to be told, all but `knows`.
+local function tell_waiting(waiting, namespace, id, knows)
+  if not waiting or waiting == '' or waiting == knows then return end
+  for server in string.gmatch(waiting, '[^,]+') do
+    if server ~= knows then tell(server, 'T' .. namespace .. ':' .. id) end
+  end
 end
 
 local function send_notes()
