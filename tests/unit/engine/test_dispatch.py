@@ -250,3 +250,62 @@ async def test_an_error_reaches_the_polls_and_ends_nothing_else(scene: Scene, er
     await scene.settle()
 
     assert [lease.task_id for lease in later.answer.result().leases] == ["x"]
+
+
+# ---- polls held for a call that submits ---------------------------------------------------------
+
+
+async def test_polls_are_held_for_a_submit_up_to_its_tasks_and_only_those_that_fit(scene: Scene):
+    dispatcher = scene.dispatcher()
+    other = scene.poll("other", 9, dispatcher)
+    other.task_types = ("u",)
+    one, two, three = (scene.poll(name, 2, dispatcher) for name in ("a", "b", "c"))
+
+    turn = dispatcher.begin({"t"}, 3)
+
+    assert turn is not None
+    assert [(offer.session_id, offer.slots) for offer in turn.offers] == [("a", 2), ("b", 1)]
+    assert [poll.busy for poll in (one, two, three, other)] == [True, True, False, False]
+    turn.deliver(1, [PollAnswer([lease("x")], [], False), PollAnswer([], [], False)])
+    assert [lease.task_id for lease in one.answer.result().leases] == ["x"]
+    assert not two.answer.done()
+    assert not two.busy
+
+
+async def test_no_poll_is_held_for_a_submit_while_a_look_is_under_way(scene: Scene):
+    dispatcher = scene.dispatcher()
+    scene.poll("a", 1, dispatcher)
+    scene.store.hold()
+    dispatcher.kick()
+
+    assert dispatcher.begin({"t"}, 1) is None
+
+
+async def test_polls_of_a_submit_that_failed_look_for_themselves(scene: Scene):
+    dispatcher = scene.dispatcher()
+    patient, expired = scene.poll("a", 1, dispatcher), scene.poll("b", 1, dispatcher)
+    turn = dispatcher.begin({"t"}, 2)
+    assert turn is not None
+    expired.expired = True
+
+    turn.abandon()
+    await scene.settle()
+
+    assert expired.answer.result() == Delivery()
+    assert not patient.answer.done()
+    assert [offer.session_id for call in scene.store.calls for offer in call] == ["a"]
+
+
+async def test_a_look_that_found_its_polls_held_is_made_afterwards(scene: Scene):
+    dispatcher = scene.dispatcher()
+    scene.poll("a", 1, dispatcher)
+    turn = dispatcher.begin({"t"}, 1)
+    assert turn is not None
+    dispatcher.kick()
+    await scene.settle()
+    assert scene.store.calls == []
+
+    turn.deliver(1, [PollAnswer([], [], False)])
+    await scene.settle()
+
+    assert len(scene.store.calls) == 1
