@@ -112,7 +112,7 @@ async def test_the_page_of_the_server_counts_what_happened(client, server_page, 
     assert page.value("penstock_queue_unserved", **here) == 0
     assert page.value("penstock_store_up") == 1
     assert page.value("penstock_calls_under_way", lane="polls") >= 1, "the worker's own"
-    assert page.value("penstock_store_call_duration_seconds_count", verb="submit") >= 1
+    assert page.value("penstock_store_call_duration_seconds_count", verb="complete") >= 1
     assert page.value("penstock_duty_duration_seconds_count", duty="reaper") >= 1
     assert page.value("rpc_server_call_duration_seconds_count", rpc_response_status_code="OK") >= 5
 
