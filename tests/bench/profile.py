@@ -76,9 +76,10 @@ class Profiler:
     def _record(self, part: str, pid: int) -> subprocess.Popen[bytes]:
         command = [
             *(self._program, "record", "--pid", str(pid), "--format", "raw"),
-            *("--rate", str(_RATE), "--duration", str(_LONGEST), "--nonblocking"),
+            *("--rate", str(_RATE), "--duration", str(_LONGEST)),
             *("--output", str(self._folded(part))),
-            *(["--native"] if self._native else []),
+            # To see C frames the recorder must halt the process for each sample.
+            "--native" if self._native else "--nonblocking",
         ]
         with self._file(part, "log").open("wb") as log:
             return subprocess.Popen(command, stdout=log, stderr=log)

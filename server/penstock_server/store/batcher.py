@@ -1,7 +1,8 @@
 """Sends calls of one verb and partition in batches.
 
-A call waits only while `in_flight` earlier batches are under way; then everything that waits leaves
-together, within bounds. An idle verb is sent at once. A batch that the store refuses is sent again
+A call waits only while earlier batches are under way; then everything that waits leaves together,
+within bounds. Up to `in_flight` batches are under way at once, the later ones only if they hold
+`worth_it` items: many single calls become few. An idle verb is sent at once. A batch that the store refuses is sent again
 call by call, so that a call that cannot succeed fails alone. A caller that has gone away is
 skipped; what has left is never called back.
 """
@@ -41,17 +42,20 @@ class Batcher(Generic[Item, Answer]):
         send: Callable[[list[Item]], Awaitable[list[Answer]]],
         *,
         in_flight: int = 2,
+        worth_it: int = 32,
         most_items: int = 256,
         most_bytes: int = 1 << 20,
         most_waiting_bytes: int = 64 << 20,
     ) -> None:
         self._send = send
         self._most_in_flight = in_flight
+        self._worth_it = worth_it
         self._most_items = most_items
         self._most_bytes = most_bytes
         self._most_waiting_bytes = most_waiting_bytes
         self._waiting: deque[_Group[Item, Answer]] = deque()
         self._waiting_bytes = 0
+        self._waiting_weight = 0
         self._in_flight: set[asyncio.Task[None]] = set()
         self._pump_scheduled = False
 
@@ -69,7 +73,8 @@ class Batcher(Generic[Item, Answer]):
         group = _Group(items, size, len(items) if weight is None else weight, loop.create_future())
         self._waiting.append(group)
         self._waiting_bytes += size
-        if not self._pump_scheduled and len(self._in_flight) < self._most_in_flight:
+        self._waiting_weight += group.weight
+        if not self._pump_scheduled and self._may_leave():
             # Deferred to the end of this turn of the loop, so that calls made in the same turn
             # leave together.
             self._pump_scheduled = True
@@ -83,12 +88,21 @@ class Batcher(Generic[Item, Answer]):
 
     def _pump(self) -> None:
         self._pump_scheduled = False
-        while self._waiting and len(self._in_flight) < self._most_in_flight:
+        while self._waiting and self._may_leave():
             groups = self._gather()
             if groups:
                 task = asyncio.get_running_loop().create_task(self._run(groups))
                 self._in_flight.add(task)
                 task.add_done_callback(self._landed)
+
+    def _may_leave(self) -> bool:
+        """Whether a batch may leave now: beside others that are under way only a large one, so that
+        many small calls become few.
+        """
+        under_way = len(self._in_flight)
+        if under_way == 0:
+            return True
+        return under_way < self._most_in_flight and self._waiting_weight >= self._worth_it
 
     def _landed(self, task: asyncio.Task[None]) -> None:
         self._in_flight.discard(task)
@@ -106,6 +120,7 @@ class Batcher(Generic[Item, Answer]):
                 break
             waiting.popleft()
             self._waiting_bytes -= group.size
+            self._waiting_weight -= group.weight
             if not group.future.cancelled():
                 groups.append(group)
                 items += group.weight

@@ -47,7 +47,7 @@ async def test_calls_of_one_turn_leave_together_and_are_answered_apart():
 
 async def test_calls_wait_only_while_enough_are_under_way():
     wire = Wire(held=True)
-    batcher = Batcher(wire.send, in_flight=2)
+    batcher = Batcher(wire.send, in_flight=2, worth_it=1)
     calls = []
     for name in "abcd":
         calls.append(asyncio.create_task(batcher.call([name])))
@@ -160,3 +160,20 @@ async def test_a_drain_waits_for_everything():
     await drain
 
     assert all(call.done() for call in calls)
+
+
+async def test_a_few_calls_wait_for_the_batch_under_way_and_many_do_not():
+    wire = Wire(held=True)
+    batcher = Batcher(wire.send, in_flight=2, worth_it=3)
+    calls = [asyncio.create_task(batcher.call(["a"]))]
+    await turn()
+    calls.append(asyncio.create_task(batcher.call(["b", "c"])))
+    await turn()
+    assert wire.sent == [["a"]]
+
+    calls.append(asyncio.create_task(batcher.call(["d"])))
+    await turn()
+
+    assert wire.sent == [["a"], ["b", "c", "d"]]
+    wire.open.set()
+    await asyncio.gather(*calls)
