@@ -240,7 +240,8 @@ def paused_queues_hand_out_nothing(facts: Facts) -> Findings:
             if pause.op != "pause" or pause.outcome != OK or facts.may_be_lost(pause.returned):
                 continue
             until = min((r.invoked for r in calls if _may_undo(r, pause)), default=peace)
-            wrong = [at for at in leased[queue] if pause.returned + TOLERANCE < at < until]
+            since = pause.returned + TOLERANCE
+            wrong = [at for at in leased[queue] if since < at < until - TOLERANCE]
             if wrong:
                 yield Violation(
                     rule="pause",

@@ -332,6 +332,15 @@ def test_a_watch_may_have_told_what_the_store_forgot_but_must_then_be_refused_it
     assert "watch" in broken(history)
 
 
+def test_a_lease_in_the_millisecond_of_a_resume_is_not_one_under_a_pause():
+    history = clean()
+    history.calls.append(scenes.call("pause", "alpha", 8.02))
+    # Times of events are cut to milliseconds: this one seems to come before its cause.
+    history.calls.append(scenes.call("resume", "alpha", 8.1004))
+
+    assert broken(history) == set()
+
+
 # ---- recording ----------------------------------------------------------------------------------
 
 
