@@ -84,6 +84,10 @@ robustness: $(READY) ## break things for MINUTES under load, with SEED or a fres
 robustness-short: $(READY) ## two rounds of it with fixed seeds, about a minute
 	$(PYTEST) tests/robustness $(ARGS)
 
+.PHONY: mutants
+mutants: $(READY) ## switch each mechanism behind a promise off in a copy; a test must fail each time
+	$(BIN)/python tests/mutants/run.py $(ARGS)
+
 .PHONY: soak
 soak: $(READY) ## run steady traffic for MINUTES and see whether memory, streams or descriptors grow
 	$(BIN)/python tests/soak/run.py --minutes $(MINUTES) $(ARGS)

@@ -280,6 +280,18 @@ async def test_fences_rise_also_when_the_clock_goes_back(bench: Bench):
     assert fences == sorted(set(fences))
 
 
+async def test_a_fence_follows_the_clock(bench: Bench):
+    await bench.add()
+    lease = await bench.lease()
+    await bench.release(lease, ReleaseReason.SHUTDOWN)
+    bench.clock.advance(seconds=5)
+
+    later = await bench.lease()
+
+    # Microseconds: a store that was restored to an earlier state gives higher ones all the same.
+    assert later.fence - lease.fence == 5_000_000
+
+
 async def test_every_lease_is_told_as_an_event(bench: Bench):
     await bench.submit(draft(), draft(task_type="other"))
     await bench.lease_all(9, types=[TYPE, "other"])

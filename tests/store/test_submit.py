@@ -11,6 +11,7 @@ from penstock_server.model.errors import (
     BatchAborted,
     IdempotencyKeyReused,
     LimitReached,
+    StoreFull,
     TaskAlreadyExists,
 )
 from penstock_server.model.ids import TaskIds, ids_from
@@ -80,6 +81,19 @@ async def test_calls_of_many_callers_leave_together_and_are_answered_apart(bench
 
 
 # ---- bounds -------------------------------------------------------------------------------------
+
+
+async def test_what_the_store_did_not_take_is_not_acknowledged(bench: Bench):
+    await bench.redis.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(StoreFull):
+            await bench.submit(draft(), request_id="r")
+    finally:
+        await bench.redis.config_set("maxmemory", 0)
+
+    (taken,) = await bench.submit(draft(), request_id="r")
+    assert isinstance(taken, Submitted)
+    assert not taken.existing
 
 
 @pytest.mark.parametrize("limits", [FEW_TASKS], ids=["few tasks"])

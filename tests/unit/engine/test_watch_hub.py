@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 from penstock_server.engine.background import Background
-from penstock_server.engine.watch import WatchHub
+from penstock_server.engine.watch import Watcher, WatchHub
 from penstock_server.model.cursor import Place
 from penstock_server.model.errors import StoreUnavailable
 from penstock_server.model.lifecycle import EventKind, TaskState
@@ -54,3 +55,21 @@ async def test_events_that_the_store_lost_are_not_told_to_who_comes_later() -> N
 
     assert await later.next(0) == []
     await background.stop()
+
+
+async def test_a_watch_of_tasks_tells_only_what_its_snapshot_of_them_does_not_hold() -> None:
+    changes = [replace(event(), task_id=name, sequence=n) for name in "ab" for n in (1, 2, 3)]
+    idle: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def after(_partition: int, _place: Place) -> EventBatch:
+        return EventBatch(changes, LOST)
+
+    hub: Any = SimpleNamespace(after=after, news=lambda: idle)
+    watcher = Watcher(hub, [KEPT], lambda _: True, {"a": 2})
+
+    told = await watcher.next(0)
+
+    assert [(each.task_id, each.sequence) for each in told] == [
+        ("a", 3),
+        *(("b", sequence) for sequence in (1, 2, 3)),
+    ]
