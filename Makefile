@@ -88,6 +88,14 @@ robustness-short: $(READY) ## two rounds of it with fixed seeds, about a minute
 mutants: $(READY) ## switch each mechanism behind a promise off in a copy; a test must fail each time
 	$(BIN)/python tests/mutants/run.py $(ARGS)
 
+# Every part is killed KILLS times, evenly over TASKS.
+TASKS ?= 100000
+KILLS ?= 10
+
+.PHONY: robustness-kills
+robustness-kills: $(READY) ## TASKS tasks through KILLS kills (-9) of each part: lost 0, stale accepted 0
+	$(BIN)/python tests/robustness/kills/run.py --tasks $(TASKS) --kills $(KILLS) $(ARGS)
+
 .PHONY: soak
 soak: $(READY) ## run steady traffic for MINUTES and see whether memory, streams or descriptors grow
 	$(BIN)/python tests/soak/run.py --minutes $(MINUTES) $(ARGS)
