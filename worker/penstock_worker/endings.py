@@ -22,6 +22,7 @@ RELEASED = execution_pb2.EXECUTION_OUTCOME_RELEASED
 SHUTDOWN = execution_pb2.RELEASE_REASON_SHUTDOWN
 UNSUPPORTED_TYPE = execution_pb2.RELEASE_REASON_UNSUPPORTED_TYPE
 NO_RESOURCES = execution_pb2.RELEASE_REASON_NO_RESOURCES
+OUTAGE = execution_pb2.RELEASE_REASON_OUTAGE
 
 Ending = tuple[int, bytes]
 """Outcome and item."""
@@ -40,9 +41,7 @@ def from_handler(held: Held, outcome: int, item: bytes) -> Ending:
         return CANCELLED, report.SerializeToString()
     if held.stop is Stop.TIMEOUT:
         return TIMED_OUT, _timed_out(held, report)
-    if held.stop is Stop.MEMORY:
-        return without_handler(held, "")
-    return released(SHUTDOWN, "the worker shut down before the handler had ended")
+    return without_handler(held, "the worker shut down before the handler had ended")
 
 
 def _timed_out(held: Held, report: ReportItem) -> bytes:
@@ -73,6 +72,8 @@ def without_handler(held: Held, note: str) -> Ending:
     if held.stop is Stop.MEMORY:
         failure = task_pb2.Failure(kind="penstock_worker.MemoryLimit", message=held.memory_text)
         return FAILED, _fail(held, FAILED, failure)
+    if held.stop is Stop.LOST:
+        return released(OUTAGE, "the lease could not be renewed for a whole term")
     return released(SHUTDOWN, note)
 
 

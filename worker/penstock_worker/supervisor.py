@@ -317,13 +317,24 @@ class Supervisor:
         )
         self.lose(held)
 
+    def expire(self, held: Held) -> None:
+        """Stops the handler of a lease that ran out by this worker's own count.
+
+        Once the handler has ended, its success or the lease is offered to the server, which may
+        not have taken it away. A handler that does not end keeps it.
+        """
+        if held.stop is None:
+            log.warning(events.LEASE_EXPIRED, task_id=held.task_id, execution=held.execution)
+            self.stop(held, Stop.LOST, grace=0.0)
+            held.report_time = None
+
     def lose(self, held: Held) -> None:
         """Drops a lease that is over and stops its handler."""
         self.metrics.leases_lost += 1
         self.on_settled(held)
         if held.span is not None:
             self._tracing.end(held, endings.LOST, "penstock_worker.LeaseLost")
-        if held.running and (held.stop is None or held.stop is not Stop.LOST):
+        if held.running and held.stop is not Stop.LOST:
             self.stop(held, Stop.LOST, grace=0.0)
 
     def on_cancel_requested(self, held: Held) -> None:

@@ -22,6 +22,8 @@ IDLE_INTERVAL: Final = 0.25
 # After receipt, before an accept of its own: most executions end sooner, and an ending accepts.
 ACCEPT_AFTER: Final = 0.05
 LINES_INTERVAL: Final = 0.2
+# How long an ending is offered to servers that do not answer.
+ENDING_PATIENCE: Final = 3600.0
 
 log = structlog.stdlib.get_logger("penstock_worker")
 
@@ -55,15 +57,20 @@ class Sweeper:
     # ---- the lease ----
 
     def _is_kept(self, held: Held, now: float) -> bool:
-        """Drops a lease whose time is over; answers whether it is kept.
+        """Stops the handler of a lease whose time is over; answers whether it is held on to.
 
-        An ending may still be taken after an outage, so it is offered for one more term: the
-        server knows by its token whether it counts.
+        By its own count the worker must stop. Whether the lease is over the server alone knows,
+        which takes nothing away for a term after an outage: so renewals and the ending are offered
+        until it answers.
         """
-        bound = held.expire_time + (held.term if held.item is not None else 0.0)
-        if now < bound:
+        if now < held.expire_time:
             return True
-        log.warning(events.LEASE_EXPIRED, task_id=held.task_id, execution=held.execution)
+        if held.item is None:
+            self._supervisor.expire(held)
+            return True
+        if now < held.expire_time + ENDING_PATIENCE:
+            return True
+        log.warning(events.ENDING_DROPPED, task_id=held.task_id, execution=held.execution)
         self._supervisor.lose(held)
         return False
 

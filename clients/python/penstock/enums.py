@@ -66,6 +66,7 @@ class ReleaseReason(OpenEnum):
     LOST_REPLY = 2
     UNSUPPORTED_TYPE = 3
     NO_RESOURCES = 4
+    OUTAGE = 5
 
 
 class LogStream(OpenEnum):

@@ -137,7 +137,8 @@ class LeaseSettings(_Section):
     )
     accept_within: Span = Field(
         default=timedelta(seconds=10),
-        ge=timedelta(seconds=1),
+        # A shorter outage than the reaper takes for one must not use it up.
+        ge=timedelta(seconds=3),
         le=timedelta(minutes=10),
         description="Term of a lease until its worker has accepted it.",
     )

@@ -57,6 +57,7 @@ class ReleaseReason(IntEnum):
     LOST_REPLY = 2
     UNSUPPORTED_TYPE = 3
     NO_RESOURCES = 4
+    OUTAGE = 5
 
 
 class EventKind(IntEnum):

@@ -2,9 +2,9 @@
 
 A call waits only while earlier batches are under way; then everything that waits leaves together,
 within bounds. Up to `in_flight` batches are under way at once, the later ones only if they hold
-`worth_it` items: many single calls become few. An idle verb is sent at once. A batch that the store refuses is sent again
-call by call, so that a call that cannot succeed fails alone. A caller that has gone away is
-skipped; what has left is never called back.
+`worth_it` items: many single calls become few. An idle verb is sent at once. A batch that the store
+refuses is sent again call by call, so that a call that cannot succeed fails alone. A caller that
+has gone away is skipped; what has left is never called back.
 """
 
 import asyncio

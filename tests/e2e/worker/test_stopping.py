@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from penstock.v1 import execution_pb2
 from support.fake_worker_service import FakeTask, FakeWorkerService
 from support.running_worker import eventually, is_alive, running_worker
 
@@ -199,20 +201,42 @@ async def test_lost_lease_stops_the_handler_and_drops_the_work(
     assert task.ending is None
 
 
-async def test_unanswered_lease_expires_locally_and_stops_the_handler(
+@pytest.mark.parametrize("task_type", ["sleep", "deaf.isolated"])
+async def test_lease_that_ran_out_in_an_outage_is_given_back_once_the_handler_has_stopped(
+    service: FakeWorkerService, task_type: str, tmp_path: Path
+) -> None:
+    service.term = 0.5
+    payload = 30 if task_type == "sleep" else str(tmp_path / "pids")
+    async with running_worker(service.address) as process:
+        task = await service.submit(task_type, payload)
+        await started(task)
+
+        service.unavailable = True
+        await eventually(lambda: process.supervisor.capacity.running == 0)
+        assert task.ending is None
+        service.unavailable = False
+        await task.ended.wait()
+
+    assert task.ending is not None
+    assert task.ending.release.reason == execution_pb2.RELEASE_REASON_OUTAGE
+
+
+async def test_success_in_an_outage_longer_than_the_lease_still_counts(
     service: FakeWorkerService,
 ) -> None:
     service.term = 0.5
     async with running_worker(service.address) as process:
-        task = await service.submit("sleep", 30)
+        task = await service.submit("sleep", 0.3)
         await started(task)
 
         service.unavailable = True
-        await eventually(lambda: not process.supervisor.table)
+        await eventually(lambda: process.supervisor.capacity.running == 0)
+        over = time.monotonic() + 3 * service.term
+        await eventually(lambda: time.monotonic() > over)
         service.unavailable = False
+        await task.ended.wait()
 
-        assert process.supervisor.capacity.running == 0
-    assert task.ending is None
+    assert task.outcome == "SUCCEEDED"
 
 
 async def test_shared_runner_that_stops_answering_is_killed(service: FakeWorkerService) -> None:

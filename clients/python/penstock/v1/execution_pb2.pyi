@@ -112,6 +112,8 @@ class _ReleaseReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Release
     """The worker has no handler for the type."""
     RELEASE_REASON_NO_RESOURCES: _ReleaseReason.ValueType  # 4
     """The worker lacks the memory, disk or processes to start it."""
+    RELEASE_REASON_OUTAGE: _ReleaseReason.ValueType  # 5
+    """The worker could not renew the lease for a whole term, because servers or store were away: it stopped the handler."""
 
 class ReleaseReason(_ReleaseReason, metaclass=_ReleaseReasonEnumTypeWrapper):
     """Why a lease was given back."""
@@ -126,6 +128,8 @@ RELEASE_REASON_UNSUPPORTED_TYPE: ReleaseReason.ValueType  # 3
 """The worker has no handler for the type."""
 RELEASE_REASON_NO_RESOURCES: ReleaseReason.ValueType  # 4
 """The worker lacks the memory, disk or processes to start it."""
+RELEASE_REASON_OUTAGE: ReleaseReason.ValueType  # 5
+"""The worker could not renew the lease for a whole term, because servers or store were away: it stopped the handler."""
 Global___ReleaseReason: _TypeAlias = ReleaseReason  # noqa: Y015
 
 @_typing.final

@@ -173,6 +173,8 @@ const (
 	ReleaseReason_RELEASE_REASON_UNSUPPORTED_TYPE ReleaseReason = 3
 	// The worker lacks the memory, disk or processes to start it.
 	ReleaseReason_RELEASE_REASON_NO_RESOURCES ReleaseReason = 4
+	// The worker could not renew the lease for a whole term, because servers or store were away: it stopped the handler.
+	ReleaseReason_RELEASE_REASON_OUTAGE ReleaseReason = 5
 )
 
 // Enum value maps for ReleaseReason.
@@ -183,6 +185,7 @@ var (
 		2: "RELEASE_REASON_LOST_REPLY",
 		3: "RELEASE_REASON_UNSUPPORTED_TYPE",
 		4: "RELEASE_REASON_NO_RESOURCES",
+		5: "RELEASE_REASON_OUTAGE",
 	}
 	ReleaseReason_value = map[string]int32{
 		"RELEASE_REASON_UNSPECIFIED":      0,
@@ -190,6 +193,7 @@ var (
 		"RELEASE_REASON_LOST_REPLY":       2,
 		"RELEASE_REASON_UNSUPPORTED_TYPE": 3,
 		"RELEASE_REASON_NO_RESOURCES":     4,
+		"RELEASE_REASON_OUTAGE":           5,
 	}
 )
 
@@ -621,13 +625,14 @@ const file_penstock_v1_execution_proto_rawDesc = "" +
 	"\x1bEXECUTION_OUTCOME_CANCELLED\x10\x04\x12\x1d\n" +
 	"\x19EXECUTION_OUTCOME_CRASHED\x10\x05\x12\x1a\n" +
 	"\x16EXECUTION_OUTCOME_LOST\x10\x06\x12\x1e\n" +
-	"\x1aEXECUTION_OUTCOME_RELEASED\x10\a*\xb1\x01\n" +
+	"\x1aEXECUTION_OUTCOME_RELEASED\x10\a*\xcc\x01\n" +
 	"\rReleaseReason\x12\x1e\n" +
 	"\x1aRELEASE_REASON_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17RELEASE_REASON_SHUTDOWN\x10\x01\x12\x1d\n" +
 	"\x19RELEASE_REASON_LOST_REPLY\x10\x02\x12#\n" +
 	"\x1fRELEASE_REASON_UNSUPPORTED_TYPE\x10\x03\x12\x1f\n" +
-	"\x1bRELEASE_REASON_NO_RESOURCES\x10\x04BGZEgithub.com/penstock-io/penstock/clients/go/gen/penstock/v1;penstockv1b\x06proto3"
+	"\x1bRELEASE_REASON_NO_RESOURCES\x10\x04\x12\x19\n" +
+	"\x15RELEASE_REASON_OUTAGE\x10\x05BGZEgithub.com/penstock-io/penstock/clients/go/gen/penstock/v1;penstockv1b\x06proto3"
 
 var (
 	file_penstock_v1_execution_proto_rawDescOnce sync.Once

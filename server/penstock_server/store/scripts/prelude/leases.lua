@@ -69,7 +69,7 @@ local function judge(task, failure)
 end
 
 -- Gives the lease back: ready again at once, later if it goes on like this, and a dead letter in the end.
---   reason   as ReleaseReason; shutdowns and lost replies are borne with longer than what a worker refuses
+--   reason   as ReleaseReason; shutdowns, lost replies and outages are borne with longer than what a worker refuses
 local function give_back(task, reason, report, note)
   local event = {execution = task.x, outcome = 7, session = task.w}
   keep_execution(task, 7, report, note)
@@ -83,6 +83,6 @@ local function give_back(task, reason, report, note)
     call('HSET', key_task(task.namespace, task.id), 'r', task.r)
     return end_task(task, 6, 7, event)
   end
-  local steps = (reason == 1 or reason == 2) and task.r - 3 or task.r
+  local steps = (reason == 3 or reason == 4) and task.r or task.r - 3
   wait_again(task, 8, steps > 0 and now + math.min(1000 * 2 ^ (steps - 1), 60000) or 0, event)
 end
