@@ -64,8 +64,8 @@ run: $(READY) ## start everything, run the example, keep serving until Ctrl-C (O
 PYTEST := $(BIN)/pytest -n logical
 
 .PHONY: test
-test: $(READY) ## run every test except benchmarks and robustness (ARGS='…' goes to pytest)
-	$(PYTEST) --ignore=tests/robustness $(ARGS)
+test: $(READY) ## run every test except benchmarks (ARGS='…' goes to pytest)
+	$(PYTEST) $(ARGS)
 
 .PHONY: test-fast
 test-fast: $(READY) ## run the tests that take two minutes together: rules, store, service
