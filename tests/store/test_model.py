@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -27,79 +26,12 @@ from penstock_server.model.lifecycle import Outcome, ReleaseReason
 from penstock_server.model.lifecycle import TaskState as S
 from penstock_server.model.records import LeaseRecord
 from support.invariants import check_invariants
+from support.lease_model import Task
 from support.stores import KINDS, NAMESPACE, QUEUE, Bench, StoreProgram, open_bench, store_program
 
-ACCEPT_MS, TERM_MS, GRACE_MS = 10_000, 60_000, 10_000
 BY_OPERATOR = "operator"
 WAITING = (S.READY, S.SCHEDULED)
 TYPES, SESSIONS = ("work", "other"), ("s1", "s2")
-
-
-@dataclass
-class Task:
-    """What the model knows of a task."""
-
-    task_id: str
-    task_type: str
-    priority: int
-    due: int
-    state: S
-    attempt: int = 0
-    crashes: int = 0
-    releases: int = 0
-    executions: int = 0
-    forgiven: tuple[int, int] = (0, 0)
-    """Attempts and crashes before the latest retry."""
-    token: bytes | None = None
-    session: str = ""
-    leased: int = 0
-    timer: int = 0
-    accepted: bool = False
-    cancel_by: int | None = None
-    ended_as: Any = None
-    """Outcome of the latest execution that ended."""
-    purged: bool = False
-    fences: list[int] = field(default_factory=list)
-
-    @property
-    def facts(self) -> tuple[Any, ...]:
-        return (self.state, self.attempt, self.crashes, self.releases, self.executions)
-
-    def end(self, state: S) -> None:
-        self.state, self.purged = state, False
-
-    def over(self, outcome: Any) -> bool:
-        """Its execution is over; true if that was asked for."""
-        self.ended_as = outcome
-        if outcome is not Outcome.RELEASED:
-            self.releases = 0
-        cancelled, self.cancel_by = self.cancel_by is not None, None
-        return cancelled
-
-    def wait(self, now: int, delay: int) -> None:
-        self.state = S.SCHEDULED if delay else S.READY
-        if delay:
-            self.due = now + delay
-
-    def did_not_succeed(self, outcome: Outcome, now: int) -> None:
-        if self.over(outcome) or outcome is Outcome.CANCELLED:
-            return self.end(S.CANCELLED)
-        crashed = outcome in (Outcome.CRASHED, Outcome.LOST)
-        self.attempt += not crashed
-        self.crashes += crashed
-        attempts, crashes = self.attempt - self.forgiven[0], self.crashes - self.forgiven[1]
-        if attempts >= 3 or crashes > 3:
-            return self.end(S.FAILED)
-        return self.wait(now, 0 if crashed else 1_000 * 2 ** (attempts - 1))
-
-    def given_back(self, now: int) -> None:
-        if self.over(Outcome.RELEASED):
-            return self.end(S.CANCELLED)
-        self.releases += 1
-        if self.releases > 20:
-            return self.end(S.FAILED)
-        steps = self.releases - 3
-        return self.wait(now, min(60_000, 1_000 * 2 ** (steps - 1)) if steps > 0 else 0)
 
 
 class LeaseProtocol(RuleBasedStateMachine):
@@ -169,12 +101,8 @@ class LeaseProtocol(RuleBasedStateMachine):
         assert [lease.task_id for lease in leases] == [task.task_id for task in expected]
         self.polled[session] = self.now
         for task, lease in zip(expected, leases, strict=True):
-            task.state, task.token, task.session = S.RUNNING, lease.random, session
-            task.leased, task.timer, task.accepted = self.now, self.now + ACCEPT_MS, False
-            task.executions += 1
+            task.leased_by(session, lease.random, lease.fence, self.now)
             assert (lease.execution, lease.attempt) == (task.executions, task.attempt + 1)
-            assert all(lease.fence > fence for fence in task.fences)
-            task.fences.append(lease.fence)
         return multiple(*leases)
 
     def _proof(self, lease: LeaseRecord, outcome: Outcome | None) -> tuple[Task | None, bool]:
@@ -195,8 +123,7 @@ class LeaseProtocol(RuleBasedStateMachine):
         self.polled["s1"] = self.now
         assert (answer is not None) == (task is not None)
         if task is not None:
-            task.accepted = True
-            task.timer = min(self.now + TERM_MS, task.cancel_by or 1 << 60)
+            task.renewed(self.now)
             assert answer.cancel_requested == (task.cancel_by is not None)
 
     @rule(lease=leases_)
@@ -242,11 +169,8 @@ class LeaseProtocol(RuleBasedStateMachine):
         work = self.bench.store.tasks.cancel(NAMESPACE, task_id)
         allowed = (S.RUNNING, S.CANCELLED, *WAITING)
         task = self._act(task_id, lambda task: task.state in allowed, work)
-        if task is not None and task.state is S.RUNNING:
-            task.cancel_by = min(task.cancel_by or 1 << 60, self.now + GRACE_MS)
-            task.timer = min(task.timer, task.cancel_by)
-        elif task is not None:
-            task.end(S.CANCELLED)
+        if task is not None:
+            task.cancel_asked(self.now)
 
     @rule(task_id=tasks_, state=st.sampled_from([S.SUCCEEDED, S.FAILED]))
     def finish(self, task_id: str, state: S) -> None:
@@ -313,14 +237,8 @@ class LeaseProtocol(RuleBasedStateMachine):
         late = [t for t in self.tasks.values() if t.state is S.RUNNING and t.timer <= self.now]
         expected = []
         for task in late:
-            task.token = None
             lives = self.polled.get(task.session, 0) > task.leased
-            if task.cancel_by is not None and task.cancel_by <= self.now:
-                task.did_not_succeed(Outcome.CANCELLED, self.now)
-            elif not task.accepted and lives:
-                task.given_back(self.now)
-            else:
-                task.did_not_succeed(Outcome.LOST, self.now)
+            task.ran_out(self.now, session_lives=lives)
             expected.append(task.ended_as)
         found = self.do(self.bench.reap())
         assert sorted(found) == sorted(expected)
