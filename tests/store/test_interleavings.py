@@ -1,4 +1,4 @@
-"""Every order of up to eight steps of two sessions and one task: the scripts say what the model says.
+"""Every order of up to eight steps of two sessions and one task: the scripts agree with the model.
 
 Orders that lead to the same state of the model and of the store go on as one, so that all of them
 are covered without each being walked.
@@ -211,7 +211,7 @@ class Walk:
 
 
 def _without_polls(kept: Kept) -> Kept:
-    """All but what tells that a worker polls: its last poll, and the servers where somebody waits."""
+    """All but what tells that a worker polls: its last poll, and the servers where it waits."""
     return {name: kept[name] for name in kept if name.split(b":")[1] not in (b"poll", b"waiters")}
 
 
