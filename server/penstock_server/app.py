@@ -26,10 +26,13 @@ from penstock.v1 import (
     queue_service_pb2_grpc,
     task_service_pb2,
     task_service_pb2_grpc,
+    task_type_service_pb2,
+    task_type_service_pb2_grpc,
     worker_service_pb2,
     worker_service_pb2_grpc,
 )
 from penstock.v1.queue_pb2 import QueueConfig
+from penstock.v1.task_type_pb2 import TaskTypeConfig
 from penstock_server import options
 from penstock_server.config import Address, Config, StoreUrl
 from penstock_server.duties.auditor import Auditor
@@ -42,6 +45,7 @@ from penstock_server.embedded import EmbeddedStore
 from penstock_server.engine.access import KeyRing
 from penstock_server.engine.engine import Engine
 from penstock_server.engine.queues import QueueConfigs
+from penstock_server.engine.task_types import TaskTypeConfigs
 from penstock_server.model.errors import StoreUnavailable
 from penstock_server.service.authorizer import RoleAuthorizer
 from penstock_server.service.companions import Health, add_companions
@@ -51,6 +55,7 @@ from penstock_server.service.namespace_service import NamespaceService
 from penstock_server.service.observe import LeaseObserver, LossObserver
 from penstock_server.service.queue_service import QueueService
 from penstock_server.service.task_service import TaskService
+from penstock_server.service.task_type_service import TaskTypeService
 from penstock_server.service.worker_service import WorkerService
 from penstock_server.store.access_keys import RedisAccessKeys
 from penstock_server.store.store import Store, open_store
@@ -232,10 +237,11 @@ def _end_waiting(engine: Engine, edge: Edge) -> None:
 def _services(config: Config, engine: Engine, observer: LeaseObserver) -> list[_Service]:
     limits = options.request_limits(config)
     configs = QueueConfigs(engine.store, QueueConfig.FromString)
+    types = TaskTypeConfigs(engine.store, TaskTypeConfig.FromString)
     return [
         _Service(
             task_service_pb2.DESCRIPTOR.services_by_name["TaskService"],
-            TaskService(engine, configs, limits),
+            TaskService(engine, configs, types, limits),
             task_service_pb2_grpc.add_TaskServiceServicer_to_server,
         ),
         _Service(
@@ -247,6 +253,11 @@ def _services(config: Config, engine: Engine, observer: LeaseObserver) -> list[_
             queue_service_pb2.DESCRIPTOR.services_by_name["QueueService"],
             QueueService(engine, configs, limits),
             queue_service_pb2_grpc.add_QueueServiceServicer_to_server,
+        ),
+        _Service(
+            task_type_service_pb2.DESCRIPTOR.services_by_name["TaskTypeService"],
+            TaskTypeService(engine, types, limits),
+            task_type_service_pb2_grpc.add_TaskTypeServiceServicer_to_server,
         ),
         _Service(
             namespace_service_pb2.DESCRIPTOR.services_by_name["NamespaceService"],

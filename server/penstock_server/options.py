@@ -55,6 +55,7 @@ def store_limits(config: Config) -> StoreLimits:
         log_bytes=kept.log_bytes,
         namespaces=limits.namespaces,
         queues_per_namespace=limits.queues_per_namespace,
+        task_types_per_namespace=limits.task_types_per_namespace,
         backlog_count=limits.backlog_tasks,
         backlog_bytes=limits.backlog_bytes,
         releases_in_a_row=lease.releases_in_a_row,

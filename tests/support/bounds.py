@@ -201,6 +201,7 @@ REQUESTS: Final = [
     pages("ListQueues"),
     pages("ListWorkers"),
     pages("ListNamespaces"),
+    pages("ListTaskTypes"),
     Bound("PeekQueue", "limit", [0, 1, 100, 101], [-1]),
     Bound("GetExecution", "number", [0, 1, 2**31 - 1], [-1]),
     Bound("TailLogs", "execution", [0, 1], [-1]),
@@ -232,6 +233,19 @@ REQUESTS: Final = [
     spans("UpdateQueue", "config.retention", span(0), span(YEAR)),
     Bound("UpdateQueue", "config.retry_policy.max_attempts", [1, 1_000], [0, 1_001]),
     spans("UpdateQueue", "config.timeouts.total", span(0, 1_000_000), span(YEAR)),
+    *(
+        bound
+        for method in ("CreateTaskType", "UpdateTaskType")
+        for bound in (
+            texts(method, "config.description", 1_024),
+            spans(method, "config.lease_duration", span(5), span(3_600)),
+            spans(method, "config.retention", span(0), span(YEAR)),
+            spans(method, "config.timeouts.total", span(0, 1_000_000), span(YEAR)),
+            Bound(method, "config.priority", [0, 9], [-1, 10]),
+            Bound(method, "config.retry_policy.max_attempts", [1, 1_000], [0, 1_001]),
+        )
+    ),
+    texts("UpdateTaskType", "etag", 128),
 ]
 
 NAMESPACES: Final = [
@@ -252,6 +266,11 @@ IDENTITIES: Final = [
         if "task_id" in request_type(method).DESCRIPTOR.fields_by_name
     ),
     *(names(method, "queue", required=True) for method in METHODS if method.endswith("Queue")),
+    *(
+        names(method, "task_type", required=True)
+        for method in METHODS
+        if method.endswith("TaskType")
+    ),
     *(
         Bound(method, "session_id", ["x", "-", "x" * 64], ["", "x" * 65, "a b", "é"])
         for method in ("ReportExecutions", "DrainWorker")

@@ -12,6 +12,7 @@ from penstock.v1 import (
     namespace_service_pb2,
     queue_service_pb2,
     task_service_pb2,
+    task_type_service_pb2,
     worker_service_pb2,
 )
 from penstock_server.model.errors import PenstockError
@@ -22,6 +23,7 @@ _MODULES: Final = (
     task_service_pb2,
     worker_service_pb2,
     queue_service_pb2,
+    task_type_service_pb2,
     namespace_service_pb2,
 )
 
@@ -106,6 +108,8 @@ def valid_request(method: str) -> Any:
         request.queue = "q"
     if "session_id" in fields:
         request.session_id = "s"
+    if "task_type" in fields:
+        request.task_type = "t"
     match method:
         case "SubmitTask" | "RunTask":
             request.spec.task_type = "t"

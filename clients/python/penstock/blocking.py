@@ -25,7 +25,8 @@ from penstock.services import Namespaces, Queues, Workers
 from penstock.spec import RetryPolicy, TaskFields, TaskRequest, Timeouts
 from penstock.submit import SubmitResult
 from penstock.task import Task
-from penstock.v1 import namespace_pb2, queue_pb2, task_pb2, worker_pb2
+from penstock.task_types import TaskTypes
+from penstock.v1 import namespace_pb2, queue_pb2, task_pb2, task_type_pb2, worker_pb2
 from penstock.v1.queue_service_pb2 import PeekQueueResponse
 
 
@@ -38,6 +39,7 @@ class BlockingClient:
         self._thread = LoopThread()
         self.queues = BlockingQueues(self._client.queues, self._thread)
         self.workers = BlockingWorkers(self._client.workers, self._thread)
+        self.task_types = BlockingTaskTypes(self._client.task_types, self._thread)
         self.namespaces = BlockingNamespaces(self._client.namespaces, self._thread)
 
     @classmethod
@@ -286,6 +288,76 @@ class BlockingWorkers:
     def drain(self, session_id: str, *, reason: str = "") -> worker_pb2.Worker:
         """Tells a session to lease nothing more."""
         return self._thread.call(self._workers.drain(session_id, reason=reason))
+
+
+class BlockingTaskTypes:
+    """The task types of the client's namespace that have a record."""
+
+    def __init__(self, task_types: TaskTypes, thread: LoopThread) -> None:
+        self._task_types = task_types
+        self._thread = thread
+
+    def create(
+        self,
+        task_type: str,
+        *,
+        description: str = "",
+        lease_duration: timedelta | None = None,
+        retry: RetryPolicy | None = None,
+        timeouts: Timeouts | None = None,
+        retention: timedelta | None = None,
+        priority: int | None = None,
+    ) -> task_type_pb2.TaskType:
+        """Makes a record. Never repeated by itself."""
+        call = self._task_types.create(
+            task_type,
+            description=description,
+            lease_duration=lease_duration,
+            retry=retry,
+            timeouts=timeouts,
+            retention=retention,
+            priority=priority,
+        )
+        return self._thread.call(call)
+
+    def get(self, task_type: str) -> task_type_pb2.TaskType:
+        """One record."""
+        return self._thread.call(self._task_types.get(task_type))
+
+    def list(self) -> Generator[task_type_pb2.TaskType, None, None]:
+        """Every record, by name."""
+        return self._thread.iterate(self._task_types.list())
+
+    def update(
+        self,
+        task_type: str,
+        *,
+        description: str | None = None,
+        lease_duration: timedelta | None = None,
+        retry: RetryPolicy | None = None,
+        timeouts: Timeouts | None = None,
+        retention: timedelta | None = None,
+        priority: int | None = None,
+        reset: Sequence[str] = (),
+        etag: str = "",
+    ) -> task_type_pb2.TaskType:
+        """Sets what is given; what `reset` names is taken back."""
+        call = self._task_types.update(
+            task_type,
+            description=description,
+            lease_duration=lease_duration,
+            retry=retry,
+            timeouts=timeouts,
+            retention=retention,
+            priority=priority,
+            reset=reset,
+            etag=etag,
+        )
+        return self._thread.call(call)
+
+    def delete(self, task_type: str) -> None:
+        """Removes a record; tasks of the type go on and later ones do without it."""
+        self._thread.call(self._task_types.delete(task_type))
 
 
 class BlockingNamespaces:

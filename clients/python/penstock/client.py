@@ -30,6 +30,7 @@ from penstock.services import PAGE_SIZE, Namespaces, Queues, Workers
 from penstock.spec import TaskFields, TaskRequest, item_fields, to_spec
 from penstock.submit import SubmitResult, new_request_id
 from penstock.task import Task
+from penstock.task_types import TaskTypes
 from penstock.tracing import SendSpan, start_send
 from penstock.transport import Transport
 from penstock.v1 import task_pb2
@@ -46,6 +47,7 @@ class Client:
         self._singles = Coalescer(self._transport, self.options.submit_flights)
         self.queues = Queues(self._transport)
         self.workers = Workers(self._transport)
+        self.task_types = TaskTypes(self._transport)
         self.namespaces = Namespaces(self._transport)
 
     @classmethod

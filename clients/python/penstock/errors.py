@@ -6,8 +6,8 @@ next. Nothing here imports gRPC, so that a handler's process may use these class
     PenstockError
     ├── InvalidRequest    FieldInvalid · TooLarge · PageTokenInvalid · CursorInvalid
     ├── NotFound          TaskNotFound · ExecutionNotFound · QueueNotFound · NamespaceNotFound
-    │                     WorkerNotFound
-    ├── AlreadyExists     TaskAlreadyExists · NamespaceAlreadyExists
+    │                     WorkerNotFound · TaskTypeNotFound
+    ├── AlreadyExists     TaskAlreadyExists · NamespaceAlreadyExists · TaskTypeAlreadyExists
     ├── Conflict          TaskStateConflict · LeaseLost · IdempotencyKeyReused · CursorExpired
     │                     EtagMismatch · CrossPartition · BatchAborted · NamespaceNotEmpty
     │                     LimitReached
@@ -139,6 +139,12 @@ class WorkerNotFound(NotFound):
     reason = "WORKER_NOT_FOUND"
 
 
+class TaskTypeNotFound(NotFound):
+    """No record of this task type in this namespace."""
+
+    reason = "TASK_TYPE_NOT_FOUND"
+
+
 class AlreadyExists(PenstockError):
     """What the request would make exists."""
 
@@ -149,6 +155,12 @@ class NamespaceAlreadyExists(AlreadyExists):
     """The namespace exists."""
 
     reason = "NAMESPACE_ALREADY_EXISTS"
+
+
+class TaskTypeAlreadyExists(AlreadyExists):
+    """The task type has a record."""
+
+    reason = "TASK_TYPE_ALREADY_EXISTS"
 
 
 class TaskAlreadyExists(AlreadyExists):

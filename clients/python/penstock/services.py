@@ -72,7 +72,7 @@ class Queues:
             namespace=self._namespace,
             queue=queue,
             config=queue_pb2.QueueConfig(**values),  # type: ignore[arg-type] # fits by name
-            update_mask=_mask(values, reset),
+            update_mask=mask(values, reset),
             etag=etag,
         )
         return (await self._transport.call(self._transport.queues.UpdateQueue, request)).queue
@@ -172,7 +172,7 @@ class Namespaces:
         )
         request = namespaces_pb.UpdateNamespaceRequest(
             namespace=changed,
-            update_mask=_mask({"description": description, "labels": labels}),
+            update_mask=mask({"description": description, "labels": labels}),
         )
         method = self._transport.namespaces.UpdateNamespace
         return (await self._transport.call(method, request)).namespace
@@ -193,6 +193,6 @@ def _already_deleted(error: PenstockError) -> namespaces_pb.DeleteNamespaceRespo
     return None
 
 
-def _mask(values: Mapping[str, object], more: Sequence[str] = ()) -> FieldMask:
+def mask(values: Mapping[str, object], more: Sequence[str] = ()) -> FieldMask:
     """The fields that are given. Never empty of meaning: a falsy value that is given is set."""
     return FieldMask(paths=[name for name, value in values.items() if value is not None] + [*more])

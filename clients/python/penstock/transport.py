@@ -22,12 +22,14 @@ from penstock.retry import Backoff, may_help
 from penstock.v1.namespace_service_pb2_grpc import NamespaceServiceStub
 from penstock.v1.queue_service_pb2_grpc import QueueServiceStub
 from penstock.v1.task_service_pb2_grpc import TaskServiceStub
+from penstock.v1.task_type_service_pb2_grpc import TaskTypeServiceStub
 from penstock.v1.worker_service_pb2_grpc import WorkerServiceStub
 
 if TYPE_CHECKING:
     from penstock.v1.namespace_service_pb2_grpc import NamespaceServiceAsyncStub
     from penstock.v1.queue_service_pb2_grpc import QueueServiceAsyncStub
     from penstock.v1.task_service_pb2_grpc import TaskServiceAsyncStub
+    from penstock.v1.task_type_service_pb2_grpc import TaskTypeServiceAsyncStub
     from penstock.v1.worker_service_pb2_grpc import WorkerServiceAsyncStub
 
 _Request = TypeVar("_Request")
@@ -72,6 +74,11 @@ class Transport:
     def workers(self) -> WorkerServiceAsyncStub:
         """Methods of WorkerService."""
         return WorkerServiceStub(self._channel)
+
+    @cached_property
+    def task_types(self) -> TaskTypeServiceAsyncStub:
+        """Methods of TaskTypeService."""
+        return TaskTypeServiceStub(self._channel)
 
     @cached_property
     def namespaces(self) -> NamespaceServiceAsyncStub:

@@ -85,6 +85,9 @@ class LimitSettings(_Section):
     queues_per_namespace: int = Field(
         default=10_000, ge=1, le=1_000_000, description="Queues of one namespace."
     )
+    task_types_per_namespace: int = Field(
+        default=1_000, ge=1, le=100_000, description="Task types of one namespace with a record."
+    )
     backlog_tasks: int = Field(
         default=10_000_000,
         ge=1,

@@ -16,6 +16,7 @@ from .observer import Observer
 from .queues import Queues
 from .reports import Reports
 from .sessions import Polls
+from .task_types import TaskTypes
 from .tasks import Tasks
 from .watch import WatchHub
 from .workers import Workers
@@ -43,6 +44,7 @@ class Engine:
         self.workers = Workers(store)
         self.queues = Queues(store, self.workers)
         self.namespaces = Namespaces(store)
+        self.task_types = TaskTypes(store)
 
     async def start(self) -> None:
         """Begins to listen to the store."""

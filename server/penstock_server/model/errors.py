@@ -9,8 +9,9 @@ service room maps reasons to gRPC codes in one table; nothing here knows gRPC.
     │     FieldInvalid · TooLarge · PageTokenInvalid · CursorInvalid
     ├── what it names is not there
     │     TaskNotFound · ExecutionNotFound · QueueNotFound · NamespaceNotFound · WorkerNotFound
+    │     TaskTypeNotFound
     ├── what it makes is there already
-    │     TaskAlreadyExists · IdempotencyKeyReused · NamespaceAlreadyExists
+    │     TaskAlreadyExists · IdempotencyKeyReused · NamespaceAlreadyExists · TaskTypeAlreadyExists
     ├── the state does not allow it
     │     TaskStateConflict · LeaseLost · CursorExpired · EtagMismatch · CrossPartition
     │     BatchAborted · NamespaceNotEmpty · LimitReached
@@ -158,6 +159,29 @@ class NamespaceNotFound(PenstockError):
         super().__init__(
             f"no namespace {namespace}; make it with CreateNamespace", namespace=namespace
         )
+
+
+class TaskTypeNotFound(PenstockError):
+    """No record of this task type in this namespace."""
+
+    reason = "TASK_TYPE_NOT_FOUND"
+
+    def __init__(self, *, namespace: str, task_type: str) -> None:
+        super().__init__(
+            f"no record of task type {task_type} in namespace {namespace}; make it with"
+            " CreateTaskType",
+            namespace=namespace,
+            task_type=task_type,
+        )
+
+
+class TaskTypeAlreadyExists(PenstockError):
+    """The task type has a record."""
+
+    reason = "TASK_TYPE_ALREADY_EXISTS"
+
+    def __init__(self, *, task_type: str) -> None:
+        super().__init__(f"task type {task_type} has a record already", task_type=task_type)
 
 
 class WorkerNotFound(PenstockError):

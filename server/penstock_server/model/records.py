@@ -214,6 +214,18 @@ class NamespaceRecord:
     version: int
 
 
+@dataclass(frozen=True, slots=True)
+class TaskTypeRecord:
+    """A task type; `config` is opaque."""
+
+    namespace: str
+    task_type: str
+    config: bytes
+    create_ms: int
+    update_ms: int
+    version: int
+
+
 class Directive(NamedTuple):
     """What a worker session is told, kept until it is acknowledged."""
 
@@ -245,6 +257,7 @@ class StoreLimits:
     log_lines: int = 10_000
     log_bytes: int = 4 << 20
     namespaces: int = 1_000
+    task_types_per_namespace: int = 1_000
     queues_per_namespace: int = 10_000
     backlog_count: int = 10_000_000
     backlog_bytes: int = 8 << 30

@@ -37,6 +37,11 @@ ROLES: Final = {
     "/penstock.v1.QueueService/ResumeQueue": _OPERATE,
     "/penstock.v1.QueueService/PurgeQueue": _OPERATE,
     "/penstock.v1.QueueService/PeekQueue": _LOOK,
+    "/penstock.v1.TaskTypeService/CreateTaskType": _OPERATE,
+    "/penstock.v1.TaskTypeService/GetTaskType": _LOOK,
+    "/penstock.v1.TaskTypeService/ListTaskTypes": _LOOK,
+    "/penstock.v1.TaskTypeService/UpdateTaskType": _OPERATE,
+    "/penstock.v1.TaskTypeService/DeleteTaskType": _OPERATE,
     "/penstock.v1.NamespaceService/CreateNamespace": _ADMINISTER,
     "/penstock.v1.NamespaceService/GetNamespace": _EVERYBODY,
     # Answers only those namespaces that the principal may enter.

@@ -1,7 +1,7 @@
 """TaskService: translate, call the engine, translate back."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import timedelta
 from typing import Any, Final
@@ -10,8 +10,10 @@ from penstock.v1 import task_service_pb2 as pb
 from penstock.v1 import task_service_pb2_grpc
 from penstock.v1.queue_pb2 import QueueConfig
 from penstock.v1.task_pb2 import TaskSpec
+from penstock.v1.task_type_pb2 import TaskTypeConfig
 from penstock_server.engine.engine import Engine
 from penstock_server.engine.queues import QueueConfigs
+from penstock_server.engine.task_types import TaskTypeConfigs
 from penstock_server.engine.watch import Watcher
 from penstock_server.model.errors import BatchAborted, EtagMismatch, PenstockError
 from penstock_server.model.lifecycle import TaskState
@@ -33,10 +35,17 @@ _BEAT: Final = 15.0
 class TaskService(task_service_pb2_grpc.TaskServiceServicer):
     """For producers and operators."""
 
-    def __init__(self, engine: Engine, configs: QueueConfigs[QueueConfig], limits: Limits) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        configs: QueueConfigs[QueueConfig],
+        types: TaskTypeConfigs[TaskTypeConfig],
+        limits: Limits,
+    ) -> None:
         self._engine = engine
         self._tasks = engine.tasks
         self._configs = configs
+        self._types = types
         self._limits = limits
 
     # ---- submit -------------------------------------------------------------------------------
@@ -121,9 +130,11 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
         *,
         creator: str = "",
     ) -> TaskDraft:
+        queue = spec.queue or convert_draft.DEFAULT_QUEUE
+        of_type = (await self._of_types(namespace)).get(spec.task_type)
         return convert_draft.draft(
             spec,
-            config=await self._config(namespace, spec.queue or convert_draft.DEFAULT_QUEUE),
+            defaults=_given(of_type, await self._of_queue(namespace, queue)),
             creator=creator or current_principal().name,
             now_ms=int(time.time() * 1000),
             idempotency=idempotency,
@@ -133,12 +144,13 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
         """Drafts of a batch; whatever its items share is looked up once."""
         specs = [item.spec for item in items]
         queues = [spec.queue or convert_draft.DEFAULT_QUEUE for spec in specs]
-        configs = {queue: await self._config(namespace, queue) for queue in set(queues)}
+        of_queue = {queue: await self._of_queue(namespace, queue) for queue in set(queues)}
+        of_type = await self._of_types(namespace)
         creator, now_ms = current_principal().name, int(time.time() * 1000)
         return [
             convert_draft.draft(
                 spec,
-                config=configs[queue],
+                defaults=_given(of_type.get(spec.task_type), of_queue[queue]),
                 creator=creator,
                 now_ms=now_ms,
                 idempotency=item.idempotency,
@@ -146,7 +158,12 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
             for item, spec, queue in zip(items, specs, queues, strict=True)
         ]
 
-    async def _config(self, namespace: str, queue: str) -> QueueConfig | None:
+    async def _of_types(self, namespace: str) -> Mapping[str, TaskTypeConfig]:
+        """What types fill in, by type."""
+        configs = self._types.at_hand(namespace)
+        return await self._types.get(namespace) if configs is None else configs
+
+    async def _of_queue(self, namespace: str, queue: str) -> QueueConfig | None:
         """What the queue fills in; None if that is nothing."""
         config = self._configs.at_hand(namespace, queue)
         if config is None:
@@ -216,7 +233,7 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
         spec = TaskSpec.FromString(record.spec or b"")
         for name in paths:
             _take_field(spec, request.spec, name)
-        draft = convert_draft.draft(spec, config=None, creator=record.creator, now_ms=0)
+        draft = convert_draft.draft(spec, defaults=(), creator=record.creator, now_ms=0)
         due_ms = time_ms(spec.schedule_time) if "schedule_time" in paths else -1
         return await self._tasks.update(record, draft, due_ms=due_ms, etag=request.etag)
 
@@ -323,6 +340,13 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
                 yield pb.TailLogsResponse(
                     lines=[convert.log_line(line) for line in lines], cursor=cursor
                 )
+
+
+def _given(of_type: TaskTypeConfig | None, of_queue: QueueConfig | None) -> convert_draft.Defaults:
+    """What fills in a spec, the type's before the queue's."""
+    if of_type is None:
+        return () if of_queue is None else (of_queue,)
+    return (of_type,) if of_queue is None else (of_type, of_queue)
 
 
 def _with_the_rest_aborted(errors: Sequence[PenstockError | None]) -> list[PenstockError]:

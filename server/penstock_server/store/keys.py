@@ -92,6 +92,8 @@ TEMPLATES: Final = {
     "meta": "meta",
     # hash: namespace → msgpack of its record.
     "namespaces": "namespaces",
+    # hash: task type → msgpack of its record. Partition 0.
+    "task_types": "task_types:{namespace}",
     # hash: key id → msgpack of an API key's record; the secret only as its SHA-256.
     "access_keys": "access_keys",
 }

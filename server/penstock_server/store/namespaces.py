@@ -54,7 +54,7 @@ class NamespaceStore:
         await self._connection.write("HSET", self._key, record.namespace, _pack(record))
 
     async def delete(self, namespace: str) -> bool:
-        """Removes a namespace and the names of its empty queues.
+        """Removes a namespace, its task types and the names of its empty queues.
 
         False if it holds tasks. Raises `NamespaceNotFound`.
         """
@@ -65,6 +65,7 @@ class NamespaceStore:
             if int(count or 0) > 0:
                 return False
         await self._connection.write("HDEL", self._key, namespace)
+        await self._connection.write("DEL", keys.key(0, "task_types", namespace=namespace))
         for partition in range(self._partitions):
             await self._forget_queues(partition, namespace)
         return True

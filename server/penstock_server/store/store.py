@@ -16,6 +16,7 @@ from .queues import QueueStore
 from .script_library import load_scripts
 from .sessions import SessionStore
 from .streams import EventStream, LogStream
+from .task_types import TaskTypeStore
 from .tasks import TaskStore
 
 
@@ -38,6 +39,7 @@ class Store:
         self.tasks = TaskStore(lanes, limits, self.hand_off)
         self.queues = QueueStore(lanes, limits)
         self.sessions = SessionStore(lanes)
+        self.task_types = TaskTypeStore(lanes, limits)
         self.namespaces = NamespaceStore(lanes, most=limits.namespaces)
         self.events = EventStream(lanes)
         self.logs = LogStream(lanes)

@@ -194,6 +194,22 @@ def test_queue_settings_change_one_by_one(up, queue):
     assert found["config"]["retryPolicy"]["maxAttempts"] == 9
 
 
+def test_task_types_are_set_shown_and_removed(up):
+    up.json("types", "set", "cli.resize", "--max-attempts", "9")
+    found = up.json("types", "set", "cli.resize", "--priority", "7", "--execution-timeout", "2m")
+    task_id = submit(up, "cli.resize")
+    listed = up.penstock("types", "list").stdout
+
+    assert found["config"]["retryPolicy"]["maxAttempts"] == 9, "what is not named stays"
+    assert up.json("tasks", "get", task_id)["spec"]["priority"] == 7
+    assert "cli.resize" in listed
+    assert "2 m" in up.penstock("types", "show", "cli.resize").stdout
+    assert up.json("types", "delete", "cli.resize", "--yes")["deleted"]
+    gone = up.penstock("types", "show", "cli.resize")
+    assert gone.returncode != 0
+    assert "penstock types list" in gone.stderr
+
+
 # ---- logs and watch ------------------------------------------------------------------------------
 
 

@@ -20,6 +20,7 @@ from penstock import (
     TaskNotEnded,
     TaskRequest,
     TaskState,
+    Timeouts,
 )
 from penstock import payload as payloads
 from penstock.errors import (
@@ -32,6 +33,7 @@ from penstock.errors import (
     TaskAlreadyExists,
     TaskNotFound,
     TaskStateConflict,
+    TaskTypeNotFound,
     TooLarge,
     WorkerNotFound,
 )
@@ -330,6 +332,36 @@ async def test_namespaces_are_made_changed_and_removed(client, penstock_server):
     assert {name, "default"} <= set(listed)
     with pytest.raises(NamespaceNotFound):
         await client.namespaces.get(name)
+
+
+async def test_task_types_are_made_changed_and_removed(client):
+    await client.task_types.create("images.resize", retry=RetryPolicy(max_attempts=9), priority=7)
+    changed = await client.task_types.update(
+        "images.resize", description="changed", reset=["priority"]
+    )
+    task = await client.get((await client.submit("images.resize")).task_id)
+    listed = [item.task_type async for item in client.task_types.list()]
+    await client.task_types.delete("images.resize")
+
+    assert changed.config.description == "changed"
+    assert not changed.config.HasField("priority")
+    assert task.pb.spec.retry_policy.max_attempts == 9
+    assert listed == ["images.resize"]
+    with pytest.raises(TaskTypeNotFound):
+        await client.task_types.get("images.resize")
+
+
+def test_the_blocking_client_knows_task_types_too(penstock_client):
+    with penstock_client as client:
+        client.task_types.create("images.resize", timeouts=Timeouts(total=timedelta(hours=1)))
+        client.task_types.update("images.resize", retention=timedelta(minutes=1))
+        found = client.task_types.get("images.resize")
+        listed = [item.task_type for item in client.task_types.list()]
+        client.task_types.delete("images.resize")
+
+    assert found.config.timeouts.total.seconds == 3600
+    assert found.config.retention.seconds == 60
+    assert listed == ["images.resize"]
 
 
 def test_the_blocking_client_does_the_same(penstock_client):

@@ -8,6 +8,7 @@ from penstock.v1 import (
     namespace_service_pb2,
     queue_service_pb2,
     task_service_pb2,
+    task_type_service_pb2,
     worker_service_pb2,
 )
 from penstock.v1.namespace_pb2 import Namespace
@@ -17,7 +18,13 @@ from penstock_server.service.authorizer import RoleAuthorizer
 from penstock_server.service.interceptors.methods import CallTimes, Lane, contract_method
 from penstock_server.service.roles import PUBLIC, ROLES, roles_of
 
-FILES = (task_service_pb2, worker_service_pb2, queue_service_pb2, namespace_service_pb2)
+FILES = (
+    task_service_pb2,
+    worker_service_pb2,
+    queue_service_pb2,
+    task_type_service_pb2,
+    namespace_service_pb2,
+)
 METHODS = {
     f"/{service.full_name}/{method.name}": method
     for file in FILES

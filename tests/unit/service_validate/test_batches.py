@@ -144,7 +144,7 @@ def test_a_lease_token_is_there_and_not_absurd(token: str):
         ({"fail": {"outcome": 99}}, "fail.outcome"),
         ({"release": {"reason": 1}}, None),
         ({"release": {}}, "release.reason"),
-        ({"release": {"reason": 5}}, "release.reason"),
+        ({"release": {"reason": 6}}, "release.reason"),
         ({"release": {"reason": 1, "message": "x" * 257}}, "release.message"),
     ],
 )

@@ -15,6 +15,7 @@ from penstock.cli import (
     queues,
     serve,
     submit,
+    task_types,
     tasks,
     top,
     up,
@@ -68,7 +69,7 @@ watch.add_to(app, panel=SEE)
 top.add_to(app, panel=SEE)
 for noun in (tasks, queues, workers):
     app.add_typer(noun.app, rich_help_panel=SEE)
-for noun in (namespaces, keys):
+for noun in (task_types, namespaces, keys):
     app.add_typer(noun.app, rich_help_panel=MANAGE)
 config.add_to(app, panel=MANAGE)
 doctor.add_to(app, panel=MANAGE)

@@ -9,6 +9,8 @@ from penstock.v1.namespace_pb2 import Namespace
 from penstock.v1.namespace_service_pb2 import ListNamespacesRequest
 from penstock.v1.queue_pb2 import Queue
 from penstock.v1.queue_service_pb2 import ListQueuesRequest
+from penstock.v1.task_type_pb2 import TaskType
+from penstock.v1.task_type_service_pb2 import ListTaskTypesRequest
 from penstock.v1.worker_pb2 import Worker
 from penstock.v1.worker_service_pb2 import ListWorkersRequest
 
@@ -23,6 +25,18 @@ def all_queues(server: Server, namespace: str) -> list[Queue]:
     while True:
         page = server.queues.ListQueues(request)
         found.extend(page.queues)
+        if not page.next_page_token:
+            return found
+        request.page_token = page.next_page_token
+
+
+def all_task_types(server: Server, namespace: str) -> list[TaskType]:
+    """Every task type of a namespace that has a record, by name."""
+    found: list[TaskType] = []
+    request = ListTaskTypesRequest(namespace=namespace, page_size=_PAGE)
+    while True:
+        page = server.task_types.ListTaskTypes(request)
+        found.extend(page.task_types)
         if not page.next_page_token:
             return found
         request.page_token = page.next_page_token

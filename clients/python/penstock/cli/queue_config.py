@@ -1,4 +1,4 @@
-"""Changes some of what operators set on a queue and keeps the rest."""
+"""Changes some of what operators set on a queue or a task type and keeps the rest."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import grpc
 
 from penstock.cli.rpc import Server
 from penstock.cli.spec import set_number
-from penstock.v1.queue_pb2 import Queue
+from penstock.v1.queue_pb2 import Queue, QueueConfig
 from penstock.v1.queue_service_pb2 import GetQueueRequest, UpdateQueueRequest
+from penstock.v1.task_type_pb2 import TaskTypeConfig
 
 
 def changed(
@@ -26,16 +27,25 @@ def changed(
     old = _current(server, namespace, queue)
     request = UpdateQueueRequest(namespace=namespace, queue=queue, config=old.config, etag=old.etag)
     request.update_mask.paths.append("*")
+    set_config(request.config, description, numbers, spans)
+    return request
+
+
+def set_config(
+    config: QueueConfig | TaskTypeConfig,
+    description: str | None,
+    numbers: Mapping[str, int | None],
+    spans: Mapping[str, timedelta | None],
+) -> None:
+    """Sets what is not None: numbers of the retry policy, and spans by their path."""
     if description is not None:
-        request.config.description = description
+        config.description = description
     for name, number in numbers.items():
         if number is not None:
-            option = f"--{name.replace('_', '-')}"
-            set_number(request.config.retry_policy, name, number, option)
+            set_number(config.retry_policy, name, number, f"--{name.replace('_', '-')}")
     for path, value in spans.items():
         if value is not None:
-            _field(request.config, path).FromTimedelta(value)
-    return request
+            _field(config, path).FromTimedelta(value)
 
 
 def _field(message: Any, path: str) -> Any:

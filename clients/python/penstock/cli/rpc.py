@@ -23,6 +23,7 @@ from penstock.options import ClientOptions
 from penstock.v1.namespace_service_pb2_grpc import NamespaceServiceStub
 from penstock.v1.queue_service_pb2_grpc import QueueServiceStub
 from penstock.v1.task_service_pb2_grpc import TaskServiceStub
+from penstock.v1.task_type_service_pb2_grpc import TaskTypeServiceStub
 from penstock.v1.worker_service_pb2_grpc import WorkerServiceStub
 
 _TLS_REMEDY: Final = "check PENSTOCK_TLS_CA, PENSTOCK_TLS_CERT and PENSTOCK_TLS_KEY"
@@ -48,6 +49,11 @@ class Server:
     def workers(self) -> WorkerServiceStub:
         """WorkerService."""
         return WorkerServiceStub(self.channel)
+
+    @cached_property
+    def task_types(self) -> TaskTypeServiceStub:
+        """TaskTypeService."""
+        return TaskTypeServiceStub(self.channel)
 
     @cached_property
     def namespaces(self) -> NamespaceServiceStub:

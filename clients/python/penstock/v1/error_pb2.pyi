@@ -92,7 +92,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 29
     """INTERNAL. A fault of the server; its log has the details under the `error_id` in the metadata."""
     ERROR_REASON_LIMIT_REACHED: _ErrorReason.ValueType  # 30
-    """FAILED_PRECONDITION. The namespace holds as many queues or namespaces exist as the server allows."""
+    """FAILED_PRECONDITION. The namespace holds as many queues or types, or as many namespaces exist, as the server allows."""
+    ERROR_REASON_TASK_TYPE_NOT_FOUND: _ErrorReason.ValueType  # 31
+    """NOT_FOUND. No record of this task type in this namespace."""
+    ERROR_REASON_TASK_TYPE_ALREADY_EXISTS: _ErrorReason.ValueType  # 32
+    """ALREADY_EXISTS. The task type has a record."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Every reason that a server answers with. The code behind each is fixed. May grow."""
@@ -158,7 +162,11 @@ ERROR_REASON_UNIMPLEMENTED: ErrorReason.ValueType  # 28
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 29
 """INTERNAL. A fault of the server; its log has the details under the `error_id` in the metadata."""
 ERROR_REASON_LIMIT_REACHED: ErrorReason.ValueType  # 30
-"""FAILED_PRECONDITION. The namespace holds as many queues or namespaces exist as the server allows."""
+"""FAILED_PRECONDITION. The namespace holds as many queues or types, or as many namespaces exist, as the server allows."""
+ERROR_REASON_TASK_TYPE_NOT_FOUND: ErrorReason.ValueType  # 31
+"""NOT_FOUND. No record of this task type in this namespace."""
+ERROR_REASON_TASK_TYPE_ALREADY_EXISTS: ErrorReason.ValueType  # 32
+"""ALREADY_EXISTS. The task type has a record."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final

@@ -1,6 +1,6 @@
 """What a producer asks for → drafts for the engine."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import blake2b
 from typing import Final, TypeVar
@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from penstock.v1 import task_service_pb2 as pb
 from penstock.v1.queue_pb2 import QueueConfig
 from penstock.v1.task_pb2 import RetryPolicy, TaskSpec
+from penstock.v1.task_type_pb2 import TaskTypeConfig
 from penstock.v1.worker_service_pb2 import CompleteReport, FailReport
 from penstock_server.model.errors import FieldInvalid, Violation
 from penstock_server.model.lifecycle import TaskState
@@ -25,6 +26,8 @@ from penstock_server.service.trim import trim_failure
 
 DEFAULT_QUEUE: Final = "default"
 _DAY_MS: Final = 86_400_000
+Defaults = Sequence[QueueConfig | TaskTypeConfig]
+"""What fills in a spec where it says nothing, in the order of precedence."""
 _N = TypeVar("_N", int, float)
 _KEEP, _REJECT, _REPLACE = 0, 1, 2
 _POLICIES: Final = {
@@ -38,12 +41,14 @@ _POLICIES: Final = {
 def draft(
     spec: TaskSpec,
     *,
-    config: QueueConfig | None,
+    defaults: Defaults = (),
     creator: str,
     now_ms: int,
     idempotency: pb.Idempotency | None = None,
 ) -> TaskDraft:
-    """A validated spec as a draft. Fills in what the queue's config says, in the spec itself."""
+    """A validated spec as a draft. Fills in the defaults, the first ones first, in the spec
+    itself.
+    """
     key = idempotency_key(spec, idempotency) if idempotency is not None else None
     if not spec.queue:
         spec.queue = DEFAULT_QUEUE
@@ -56,7 +61,7 @@ def draft(
         delay_ms = 0
         if spec.HasField("schedule_time"):
             due_ms = time_ms(spec.schedule_time)
-    if config is not None:
+    for config in defaults:
         _fill_in(spec, config)
     return TaskDraft(
         queue=spec.queue,
@@ -90,7 +95,13 @@ def _hash(spec: TaskSpec) -> bytes:
     return blake2b(plain.SerializeToString(deterministic=True), digest_size=16).digest()
 
 
-def _fill_in(spec: TaskSpec, config: QueueConfig) -> None:
+def _fill_in(spec: TaskSpec, config: QueueConfig | TaskTypeConfig) -> None:
+    if (
+        isinstance(config, TaskTypeConfig)
+        and config.HasField("priority")
+        and not spec.HasField("priority")
+    ):
+        spec.priority = config.priority
     for name in ("retry_policy", "timeouts", "lease_duration", "retention"):
         if config.HasField(name) and not spec.HasField(name):
             getattr(spec, name).CopyFrom(getattr(config, name))

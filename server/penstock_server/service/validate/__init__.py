@@ -24,6 +24,13 @@ from penstock_server.service.validate.queues import (
     update_queue,
 )
 from penstock_server.service.validate.submits import run_task, submit_task, submit_tasks
+from penstock_server.service.validate.task_types import (
+    create_task_type,
+    delete_task_type,
+    get_task_type,
+    list_task_types,
+    update_task_type,
+)
 from penstock_server.service.validate.tasks import (
     await_task,
     cancel_task,
@@ -49,18 +56,22 @@ __all__ = [
     "await_task",
     "cancel_task",
     "create_namespace",
+    "create_task_type",
     "delete_namespace",
     "delete_task",
+    "delete_task_type",
     "drain_worker",
     "end_task",
     "get_execution",
     "get_namespace",
     "get_queue",
     "get_task",
+    "get_task_type",
     "lease_tasks",
     "list_executions",
     "list_namespaces",
     "list_queues",
+    "list_task_types",
     "list_workers",
     "page_size",
     "pause_queue",
@@ -76,6 +87,7 @@ __all__ = [
     "update_namespace",
     "update_queue",
     "update_task",
+    "update_task_type",
     "watch_tasks",
 ]
 

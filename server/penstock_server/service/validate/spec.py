@@ -27,6 +27,7 @@ lease_duration = span(timedelta(seconds=5), HOUR)
 retention = span(NOTHING, YEAR)
 grace = span(NOTHING, HOUR)
 description = text(1_024)
+priority = number(0, 9)
 
 
 def _max_backoff_is_not_shorter(policy: RetryPolicy, prefix: str, found: Found) -> None:
@@ -78,7 +79,7 @@ task_spec_rules = MessageRules(
         "task_type": names.TASK_TYPE,
         "payload": payload,
         "queue": names.QUEUE,
-        "priority": number(0, 9),
+        "priority": priority,
         "schedule_time": instant_ahead(TEN_YEARS),
         "delay": span(NOTHING, TEN_YEARS),
         "retry_policy": retry_policy,

@@ -92,8 +92,12 @@ const (
 	ErrorReason_ERROR_REASON_UNIMPLEMENTED ErrorReason = 28
 	// INTERNAL. A fault of the server; its log has the details under the `error_id` in the metadata.
 	ErrorReason_ERROR_REASON_INTERNAL ErrorReason = 29
-	// FAILED_PRECONDITION. The namespace holds as many queues or namespaces exist as the server allows.
+	// FAILED_PRECONDITION. The namespace holds as many queues or types, or as many namespaces exist, as the server allows.
 	ErrorReason_ERROR_REASON_LIMIT_REACHED ErrorReason = 30
+	// NOT_FOUND. No record of this task type in this namespace.
+	ErrorReason_ERROR_REASON_TASK_TYPE_NOT_FOUND ErrorReason = 31
+	// ALREADY_EXISTS. The task type has a record.
+	ErrorReason_ERROR_REASON_TASK_TYPE_ALREADY_EXISTS ErrorReason = 32
 )
 
 // Enum value maps for ErrorReason.
@@ -130,6 +134,8 @@ var (
 		28: "ERROR_REASON_UNIMPLEMENTED",
 		29: "ERROR_REASON_INTERNAL",
 		30: "ERROR_REASON_LIMIT_REACHED",
+		31: "ERROR_REASON_TASK_TYPE_NOT_FOUND",
+		32: "ERROR_REASON_TASK_TYPE_ALREADY_EXISTS",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":              0,
@@ -163,6 +169,8 @@ var (
 		"ERROR_REASON_UNIMPLEMENTED":            28,
 		"ERROR_REASON_INTERNAL":                 29,
 		"ERROR_REASON_LIMIT_REACHED":            30,
+		"ERROR_REASON_TASK_TYPE_NOT_FOUND":      31,
+		"ERROR_REASON_TASK_TYPE_ALREADY_EXISTS": 32,
 	}
 )
 
@@ -357,7 +365,7 @@ const file_penstock_v1_error_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"H\n" +
 	"\x0eFieldViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12 \n" +
-	"\vdescription\x18\x02 \x01(\tR\vdescription*\xa7\b\n" +
+	"\vdescription\x18\x02 \x01(\tR\vdescription*\xf8\b\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_FIELD_INVALID\x10\x01\x12\x1a\n" +
@@ -390,7 +398,9 @@ const file_penstock_v1_error_proto_rawDesc = "" +
 	"\x1eERROR_REASON_PERMISSION_DENIED\x10\x1b\x12\x1e\n" +
 	"\x1aERROR_REASON_UNIMPLEMENTED\x10\x1c\x12\x19\n" +
 	"\x15ERROR_REASON_INTERNAL\x10\x1d\x12\x1e\n" +
-	"\x1aERROR_REASON_LIMIT_REACHED\x10\x1eBGZEgithub.com/penstock-io/penstock/clients/go/gen/penstock/v1;penstockv1b\x06proto3"
+	"\x1aERROR_REASON_LIMIT_REACHED\x10\x1e\x12$\n" +
+	" ERROR_REASON_TASK_TYPE_NOT_FOUND\x10\x1f\x12)\n" +
+	"%ERROR_REASON_TASK_TYPE_ALREADY_EXISTS\x10 BGZEgithub.com/penstock-io/penstock/clients/go/gen/penstock/v1;penstockv1b\x06proto3"
 
 var (
 	file_penstock_v1_error_proto_rawDescOnce sync.Once
