@@ -22,6 +22,7 @@ class Gauger:
 
     async def run_once(self, partition: int) -> bool:
         """Looks at all queues; there is never more left."""
+        self._observer.quarantined(partition, await self._engine.store.events.set_aside(partition))
         if partition == 0:
             for record in await self._engine.namespaces.list():
                 queues = self._engine.queues

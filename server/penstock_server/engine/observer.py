@@ -30,3 +30,6 @@ class Observer(Protocol):
 
     def looked(self, queue: QueueRecord, *, unserved: bool) -> None:
         """A queue was looked at."""
+
+    def quarantined(self, partition: int, count: int) -> None:
+        """So many entries of a partition's event stream cannot be read."""

@@ -14,6 +14,7 @@ from .policy import creator_of, spec_of
 _TEXTS: Final = frozenset((b"q", b"y", b"w", b"g"))
 _OPAQUE: Final = frozenset((b"t", b"wt", b"ik", b"lb"))
 _BYTES: Final = frozenset((b"re",))
+_EVENT_VERSION: Final = 1
 _OUTCOMES: Final = {int(outcome): outcome for outcome in Outcome}
 _REASONS: Final = {int(reason): reason for reason in CancelReason}
 
@@ -125,8 +126,10 @@ def _progress(packed: bytes) -> tuple[int, bytes]:
 
 
 def events(packed: bytes) -> list[EventRecord]:
-    """One entry of an event stream."""
-    _version, time_ms, groups = msgpack.unpackb(packed, raw=True)[:3]
+    """One entry of an event stream. Raises ValueError and others for what is none."""
+    version, time_ms, groups = msgpack.unpackb(packed, raw=True)[:3]
+    if version != _EVENT_VERSION:
+        raise ValueError(f"an event entry of version {version}, known is {_EVENT_VERSION}")
     records: list[EventRecord] = []
     for namespace, queue, task_type, changes in groups:
         names = (namespace.decode(), queue.decode(), task_type.decode(), int(time_ms))

@@ -64,6 +64,8 @@ TEMPLATES: Final = {
     "event_count": "event_count",
     # string: bytes of all event entries ever written.
     "event_bytes": "event_bytes",
+    # hash: id of an event entry that nobody can read → msgpack of why, and of its first bytes.
+    "quarantine": "quarantine",
     # hash: when the reaper of the partition last ran, and until when it takes nothing away.
     "reaper": "reaper",
     # string: id of the server that does a duty, for a short time.

@@ -2,6 +2,9 @@
 
 from typing import Any, Final, NamedTuple
 
+import msgpack
+import structlog
+
 from penstock_server.model.cursor import Place
 from penstock_server.model.errors import CursorExpired
 from penstock_server.model.records import EventRecord, LogRecord
@@ -9,10 +12,25 @@ from penstock_server.model.records import EventRecord, LogRecord
 from . import decode, keys
 from .lanes import Lanes
 
+log = structlog.get_logger(__name__)
+
 MOST_BYTES: Final = 256 * 1024
 """Bytes of events, as they are stored, beyond which no further entry is read along. As answers they
 take up to four times as much, and stock clients refuse one above 4 MiB.
 """
+
+
+_MOST_SET_ASIDE: Final = 100
+_SHOWN_BYTES: Final = 4096
+
+
+class _Unreadable(Exception):
+    """An entry that cannot be decoded: written by what nobody knows, or damaged."""
+
+    def __init__(self, entry: Any, error: Exception) -> None:
+        super().__init__(f"{type(error).__name__}: {error}")
+        self.entry_id: str = entry[0].decode()
+        self.data = bytes(_fields(entry).get(b"d", b""))
 
 
 class EventBatch(NamedTuple):
@@ -25,7 +43,11 @@ class EventBatch(NamedTuple):
 
 
 class EventStream:
-    """Reads what happened in a partition, without gap or repeat."""
+    """Reads what happened in a partition, without gap or repeat.
+
+    An entry that cannot be decoded is set aside and stands in nobody's way: whoever would pass over
+    it is told `CursorExpired`, as at any other gap, and goes on behind it.
+    """
 
     def __init__(self, lanes: Lanes) -> None:
         self._connection = lanes.connection
@@ -37,7 +59,12 @@ class EventStream:
         # The counter first: an event that comes between the two reads is then behind the place.
         count = int(await self._connection.read("GET", keys.key(partition, "event_count")) or 0)
         entries = await self._connection.read("XREVRANGE", name, "+", "-", "COUNT", 1)
-        return _position(entries[0]) if entries else Place("0-0", count)
+        if not entries:
+            return Place("0-0", count)
+        try:
+            return _position(entries[0])
+        except (KeyError, ValueError):  # to be set aside by who reads it
+            return Place(entries[0][0].decode(), count)
 
     async def after(self, partition: int, position: Place, *, limit: int = 100) -> EventBatch:
         """Events behind a position, of at most `limit` entries and little more than `MOST_BYTES`.
@@ -52,7 +79,7 @@ class EventStream:
         if not entries:
             await self._check_known(partition, position)
             return EventBatch([], position)
-        return self._batch(position, entries)
+        return await self._batch(partition, position, entries)
 
     async def wait(self, partition: int, position: Place, *, block_ms: int) -> EventBatch | None:
         """Waits for events behind a position, at most `block_ms`; None if there were none.
@@ -65,7 +92,7 @@ class EventStream:
             "XREAD", "COUNT", 200, "BLOCK", block_ms, "STREAMS", name, position.entry_id
         )
         pairs = list(answer.items() if isinstance(answer, dict) else answer or ())
-        return self._batch(position, pairs[0][1]) if pairs else None
+        return await self._batch(partition, position, pairs[0][1]) if pairs else None
 
     async def _check_known(self, partition: int, position: Place) -> None:
         count = int(await self._connection.read("GET", keys.key(partition, "event_count")) or 0)
@@ -77,20 +104,53 @@ class EventStream:
         ):
             raise CursorExpired()
 
-    def _batch(self, position: Place, entries: list[Any]) -> EventBatch:
-        events: list[EventRecord] = []
-        size = 0
-        for entry in entries:
-            behind = _position(entry)
-            if behind.number != position.number + 1:
-                raise CursorExpired()
-            data = _fields(entry)[b"d"]
-            events += decode.events(data)
-            position = behind
-            size += len(data)
-            if size > MOST_BYTES:
-                break
-        return EventBatch(events, position, size)
+    async def _batch(self, partition: int, position: Place, entries: list[Any]) -> EventBatch:
+        try:
+            return _batch(position, entries)
+        except _Unreadable as bad:
+            await self._set_aside(partition, bad)
+            raise CursorExpired() from bad
+
+    async def _set_aside(self, partition: int, bad: _Unreadable) -> None:
+        name = keys.key(partition, "quarantine")
+        if int(await self._connection.read("HLEN", name)) >= _MOST_SET_ASIDE:
+            return
+        kept = msgpack.packb([str(bad)[:500], bad.data[:_SHOWN_BYTES]])
+        if await self._connection.write("HSETNX", name, bad.entry_id, kept):
+            log.error("event.quarantined", partition=partition, entry=bad.entry_id, why=str(bad))
+
+    async def set_aside(self, partition: int) -> int:
+        """How many entries were set aside."""
+        return int(await self._connection.read("HLEN", keys.key(partition, "quarantine")))
+
+
+def _batch(position: Place, entries: list[Any]) -> EventBatch:
+    events: list[EventRecord] = []
+    size = 0
+    for entry in entries:
+        try:
+            behind, data, found = _decoded(entry)
+        except _Unreadable:
+            if not size:
+                raise
+            break  # what came before it is given first
+        if behind.number != position.number + 1:
+            raise CursorExpired()
+        events += found
+        position = behind
+        size += len(data)
+        if size > MOST_BYTES:
+            break
+    return EventBatch(events, position, size)
+
+
+def _decoded(entry: Any) -> tuple[Place, bytes, list[EventRecord]]:
+    try:
+        data = _fields(entry)[b"d"]
+        return _position(entry), data, decode.events(data)
+    except Exception as error:
+        # Whatever is wrong with it, nobody can read it.
+        raise _Unreadable(entry, error) from error
 
 
 def _fields(entry: Any) -> dict[bytes, bytes]:

@@ -73,6 +73,10 @@ class EngineObserver:
         self._metrics.queue_unserved.labels(*name).set(int(unserved))
         self._tell_once(queue, unserved=unserved)
 
+    def quarantined(self, partition: int, count: int) -> None:
+        """Entries of a partition's event stream that nobody can read."""
+        self._metrics.events_quarantined.labels(partition).set(count)
+
     def _tell_once(self, queue: QueueRecord, *, unserved: bool) -> None:
         name = (queue.namespace, queue.queue)
         if not unserved:

@@ -92,6 +92,11 @@ class Metrics:
             ("verb",),
             _STORE_SECONDS,
         )
+        self.events_quarantined = self._gauge(
+            "penstock_events_quarantined",
+            "Entries of an event stream that nobody can read and that were set aside; at most 100.",
+            "partition",
+        )
         self.store_up = self._gauge("penstock_store_up", "1 while the store answers.")
         self.store_restarts = self._counter(
             "penstock_embedded_store_restarts", "Restarts of an embedded store that died."

@@ -78,6 +78,7 @@ def _ask(store: Redis, shown: str) -> Iterator[Finding]:
     yield _durability(info, _settings(store))
     yield _eviction(info)
     yield _write_errors(info)
+    yield from _quarantine(store)
     yield _clock(store)
 
 
@@ -160,6 +161,25 @@ def _write_errors(info: Mapping[str, Any]) -> Finding:
             "is its disk full or broken? Read the store's log",
         )
     return ok("disk writes", "the store's latest writes to disk succeeded")
+
+
+def _quarantine(store: Redis) -> Iterator[Finding]:
+    import redis
+
+    count = 0
+    partitions: Any = store.hget("{p0}:meta", "partitions")
+    for partition in range(int(partitions or 0)):
+        try:
+            count += int(store.hlen(f"{{p{partition}}}:quarantine"))
+        except redis.ResponseError:
+            return  # a node of a cluster tells of its own partitions only
+    if count:
+        yield warn(
+            "events",
+            f"{count} entries of the event stream could not be read and were set aside",
+            "watches were told CURSOR_EXPIRED there; `HGETALL {p0}:quarantine` shows why."
+            " Do servers of several versions run?",
+        )
 
 
 def _clock(store: Redis) -> Finding:
