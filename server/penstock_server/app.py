@@ -208,7 +208,8 @@ async def _rooms(
     )
     registry = Registry(edge, CallTimes(short=config.limits.call_timeout))
     observer = EngineObserver(metrics)
-    engine = Engine(store, observer)
+    percent = config.limits.leasing_memory_percent
+    engine = Engine(store, observer, leasing_memory_percent=percent)
     await engine.start()
     losses = LossObserver(store.tasks, tracing, engine.background)
     _duties(engine, observer, losses, metrics).start(engine.background)

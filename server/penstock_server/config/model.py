@@ -99,6 +99,13 @@ class LimitSettings(_Section):
         ge=1 * MiB,
         description="Bytes of the specs of those tasks. Beyond it submits are refused likewise.",
     )
+    leasing_memory_percent: int = Field(
+        default=110,
+        ge=101,
+        le=1_000,
+        description="Percent of the store's maxmemory in use at which nothing is leased any more, "
+        "until it is 5 below. At 100 the store refuses submits; what runs may always report.",
+    )
     concurrent_calls: int = Field(
         default=4_096,
         ge=16,

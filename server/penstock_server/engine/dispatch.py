@@ -158,6 +158,7 @@ class Dispatcher:
         store: LeaseStore,
         spawn: Spawn,
         give_back: Callable[[str, Sequence[LeaseRecord]], None],
+        may_lease: Callable[[], bool] = lambda: True,
     ) -> None:
         self.namespace = namespace
         self.queue = queue
@@ -166,6 +167,7 @@ class Dispatcher:
         self._store = store
         self._spawn = spawn
         self._give_back = give_back
+        self._may_lease = may_lease
         self._running = False
         self._again = False
 
@@ -177,7 +179,7 @@ class Dispatcher:
         """Looks for tasks, now or right after the look that is under way."""
         if self._running:
             self._again = True
-        elif self.polls:
+        elif self.polls and self._may_lease():
             self._running = True
             self._spawn(self._run())
 
@@ -222,9 +224,9 @@ class Dispatcher:
 
     def begin(self, task_types: Set[str], most: int) -> Turn | None:
         """Holds idle polls for these types, with room for `most` tasks, for a call that submits
-        them. None if there are none, or if a look is under way.
+        them. None if there are none, if a look is under way, or if nothing may be leased.
         """
-        if self._running:
+        if self._running or not self._may_lease():
             return None
         fitting = deque(poll for poll in self.polls if not task_types.isdisjoint(poll.task_types))
         polls = self._take_polls(fitting, most)

@@ -13,6 +13,7 @@ from .endings import Endings
 from .logs import Logs
 from .namespaces import Namespaces
 from .observer import Observer
+from .pressure import Pressure
 from .queues import Queues
 from .reports import Reports
 from .sessions import Polls
@@ -31,18 +32,23 @@ class Engine:
     `start` and `stop` frame its life; `drain` ends what waits.
     """
 
-    def __init__(self, store: Store, observer: Observer) -> None:
+    def __init__(
+        self, store: Store, observer: Observer, *, leasing_memory_percent: int = 110
+    ) -> None:
         self.server_id = secrets.token_hex(4)
         self.store = store
         self.background = background = Background()
-        self.polls = store.hand_off.takers = Polls(store, self.server_id, background)
+        self.pressure = Pressure(store, observer, percent=leasing_memory_percent)
+        self.polls = store.hand_off.takers = Polls(
+            store, self.server_id, background, self.pressure.may_lease
+        )
         self.endings = Endings(store, self.server_id, background)
         self.tasks = Tasks(store, self.server_id, self.endings, self.polls, observer, TaskIds())
         self.reports = Reports(store.leases, observer, self.endings, self.server_id)
         self.watches = WatchHub(store, background)
         self.logs = Logs(store, self.server_id, self.endings)
         self.workers = Workers(store)
-        self.queues = Queues(store, self.workers)
+        self.queues = Queues(store, self.workers, self.pressure)
         self.namespaces = Namespaces(store)
         self.task_types = TaskTypes(store)
 
@@ -59,6 +65,7 @@ class Engine:
         )
         self.background.forever(notes.listen())
         self.background.repeat("look again", self._look_again_later, _LOOK_AGAIN)
+        self.background.repeat("pressure", self.pressure.look, _LOOK_AGAIN)
         self.background.repeat("namespaces", self.namespaces.refresh, _NAMESPACES_AGE)
         self.background.repeat("sessions", self.polls.write_seen, _LOOK_AGAIN)
 

@@ -33,3 +33,6 @@ class Observer(Protocol):
 
     def quarantined(self, partition: int, count: int) -> None:
         """So many entries of a partition's event stream cannot be read."""
+
+    def leasing_stopped(self, reason: str) -> None:
+        """Nothing is leased from now on, and why; empty: leasing goes on."""

@@ -8,6 +8,7 @@ from typing import Final, Generic, TypeVar
 from penstock_server.model.records import QueueRecord, SessionRecord, TaskRecord
 from penstock_server.store.store import Store
 
+from .pressure import Pressure
 from .workers import Workers
 
 Config = TypeVar("Config")
@@ -23,6 +24,8 @@ class QueueView:
     workers: int
     unserved: str
     """Why what waits is not being served; empty if it is, or if nothing waits."""
+    stopped: str = ""
+    """Why nothing is leased from any queue; empty while it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +41,15 @@ class Peek:
 class Queues:
     """Get, list, configure, pause, resume, purge, peek."""
 
-    def __init__(self, store: Store, workers: Workers) -> None:
+    def __init__(self, store: Store, workers: Workers, pressure: Pressure) -> None:
         self._store = store
         self._workers = workers
+        self._pressure = pressure
 
     async def get(self, namespace: str, queue: str) -> QueueView:
         """One queue. Raises `QueueNotFound`."""
-        return _view(
-            await self._store.queues.get(namespace, queue), await self._workers.live(namespace)
-        )
+        record = await self._store.queues.get(namespace, queue)
+        return _view(record, await self._workers.live(namespace), self._pressure.reason)
 
     async def list(
         self, namespace: str, *, after: str, limit: int
@@ -57,7 +60,8 @@ class Queues:
         names = await self._store.queues.names(namespace, after=after, limit=limit + 1)
         sessions = await self._workers.live(namespace)
         records = await self._store.queues.read(namespace, names[:limit])
-        return [_view(record, sessions) for record in records], names[limit - 1] if len(
+        stopped = self._pressure.reason
+        return [_view(record, sessions, stopped) for record in records], names[limit - 1] if len(
             names
         ) > limit else ""
 
@@ -95,9 +99,9 @@ class Queues:
         return Peek(*found)
 
 
-def _view(record: QueueRecord, sessions: Sequence[SessionRecord]) -> QueueView:
+def _view(record: QueueRecord, sessions: Sequence[SessionRecord], stopped: str) -> QueueView:
     serving = [session for session in sessions if record.queue in session.queues]
-    return QueueView(record, len(serving), _why_unserved(record, serving))
+    return QueueView(record, len(serving), _why_unserved(record, serving), stopped)
 
 
 def _why_unserved(record: QueueRecord, serving: Sequence[SessionRecord]) -> str:

@@ -3,7 +3,7 @@ or empty.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from datetime import timedelta
 from time import monotonic
 from typing import Final
@@ -31,7 +31,15 @@ _FORGET_AFTER: Final = 600.0
 class Polls:
     """All polls that wait in this process."""
 
-    def __init__(self, store: Store, server_id: str, background: Background) -> None:
+    def __init__(
+        self,
+        store: Store,
+        server_id: str,
+        background: Background,
+        may_lease: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """`may_lease` says whether the store has room for what leased tasks bring."""
+        self._may_lease = may_lease
         self._store = store
         self._server_id = server_id
         self._background = background
@@ -74,6 +82,8 @@ class Polls:
         """
         if self._draining:
             return Delivery(reconnect=True)
+        if not self._may_lease():
+            return Delivery()
         answer: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
         limited = offer._replace(slots=min(offer.slots, MOST_LEASES))
         # By itself: what is leased for a call that has gone away meanwhile is given back at once.
@@ -194,6 +204,7 @@ class Polls:
                 self._store.leases,
                 self._background.spawn,
                 self.give_back,
+                self._may_lease,
             )
         return dispatcher
 
@@ -245,7 +256,7 @@ class Polls:
         """
         for dispatcher in list(self._dispatchers.values()):
             dispatcher.kick()
-        everybody = self._store.meta.partitions > 1
+        everybody = self._store.meta.partitions > 1 or not self._may_lease()
         for poll in list(self._current.values()):
             if (everybody or not poll.slots) and not poll.answer.done():
                 self._background.spawn(self._look_for_directives(poll))

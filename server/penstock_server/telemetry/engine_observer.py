@@ -77,6 +77,14 @@ class EngineObserver:
         """Entries of a partition's event stream that nobody can read."""
         self._metrics.events_quarantined.labels(partition).set(count)
 
+    def leasing_stopped(self, reason: str) -> None:
+        """Nothing is leased from now on, and why; empty: leasing goes on."""
+        self._metrics.leasing_stopped.set(int(bool(reason)))
+        if reason:
+            _log.error(events.LEASING_STOPPED, why=reason)
+        else:
+            _log.warning(events.LEASING_RESUMED)
+
     def _tell_once(self, queue: QueueRecord, *, unserved: bool) -> None:
         name = (queue.namespace, queue.queue)
         if not unserved:

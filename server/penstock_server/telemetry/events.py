@@ -33,10 +33,10 @@ STORE_STOPPED: Final = "store.stopped"
 STORE_ORPHAN_ENDED: Final = "store.orphan_ended"
 STORE_LOST: Final = "store.lost"
 STORE_FOUND: Final = "store.found"
+LEASING_STOPPED: Final = "leasing.stopped"
+LEASING_RESUMED: Final = "leasing.resumed"
 
 # ---- duties ------------------------------------------------------------------------------------
-DUTY_FAILED: Final = "duty.failed"
 LEASE_EXPIRED: Final = "lease.expired"
-TASK_DEAD: Final = "task.dead"
 TASK_MENDED: Final = "task.mended"
 QUEUE_UNSERVED: Final = "queue.unserved"

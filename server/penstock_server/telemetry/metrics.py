@@ -97,6 +97,9 @@ class Metrics:
             "Entries of an event stream that nobody can read and that were set aside; at most 100.",
             "partition",
         )
+        self.leasing_stopped = self._gauge(
+            "penstock_leasing_stopped", "1 while nothing is leased because the store is too full."
+        )
         self.store_up = self._gauge("penstock_store_up", "1 while the store answers.")
         self.store_restarts = self._counter(
             "penstock_embedded_store_restarts", "Restarts of an embedded store that died."

@@ -16,7 +16,7 @@ _COLUMNS = ("QUEUE", "HEALTH", "READY", "OLDEST", "SCHEDULED", "RUNNING", "DEAD"
 
 
 def health(queue: Queue) -> str:
-    """Health of a queue: `HEALTHY`, `PAUSED`, `UNSERVED`."""
+    """Health of a queue: `HEALTHY`, `PAUSED`, `UNSERVED`, `STOPPED`."""
     return show.word(QueueHealth, queue.health)
 
 

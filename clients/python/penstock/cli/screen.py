@@ -44,6 +44,7 @@ STYLES: Final[Mapping[str, str]] = {
     "CRASHED": "bold red",
     "LOST": "bold red",
     "UNSERVED": "bold red",
+    "STOPPED": "bold red",
     "SILENT": "bold red",
     "fail": "bold red",
 }

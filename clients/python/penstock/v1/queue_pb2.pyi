@@ -36,6 +36,8 @@ class _QueueHealthEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_QueueHeal
     """Paused: nothing is leased."""
     QUEUE_HEALTH_UNSERVED: _QueueHealth.ValueType  # 3
     """Tasks wait and no live worker polls the queue, or none serves their type."""
+    QUEUE_HEALTH_STOPPED: _QueueHealth.ValueType  # 4
+    """Nothing is leased from any queue, because the store is too full for what leased tasks would bring."""
 
 class QueueHealth(_QueueHealth, metaclass=_QueueHealthEnumTypeWrapper):
     """Whether a queue's tasks are being served."""
@@ -48,6 +50,8 @@ QUEUE_HEALTH_PAUSED: QueueHealth.ValueType  # 2
 """Paused: nothing is leased."""
 QUEUE_HEALTH_UNSERVED: QueueHealth.ValueType  # 3
 """Tasks wait and no live worker polls the queue, or none serves their type."""
+QUEUE_HEALTH_STOPPED: QueueHealth.ValueType  # 4
+"""Nothing is leased from any queue, because the store is too full for what leased tasks would bring."""
 Global___QueueHealth: _TypeAlias = QueueHealth  # noqa: Y015
 
 @_typing.final

@@ -28,6 +28,9 @@ def queue(view: QueueView) -> queue_pb2.Queue:
         message.health_reason = (
             f"paused: {record.pause_reason}" if record.pause_reason else "paused"
         )
+    elif view.stopped and record.ready:
+        message.health = queue_pb2.QUEUE_HEALTH_STOPPED
+        message.health_reason = view.stopped
     elif view.unserved:
         message.health = queue_pb2.QUEUE_HEALTH_UNSERVED
         message.health_reason = view.unserved

@@ -37,6 +37,8 @@ const (
 	QueueHealth_QUEUE_HEALTH_PAUSED QueueHealth = 2
 	// Tasks wait and no live worker polls the queue, or none serves their type.
 	QueueHealth_QUEUE_HEALTH_UNSERVED QueueHealth = 3
+	// Nothing is leased from any queue, because the store is too full for what leased tasks would bring.
+	QueueHealth_QUEUE_HEALTH_STOPPED QueueHealth = 4
 )
 
 // Enum value maps for QueueHealth.
@@ -46,12 +48,14 @@ var (
 		1: "QUEUE_HEALTH_HEALTHY",
 		2: "QUEUE_HEALTH_PAUSED",
 		3: "QUEUE_HEALTH_UNSERVED",
+		4: "QUEUE_HEALTH_STOPPED",
 	}
 	QueueHealth_value = map[string]int32{
 		"QUEUE_HEALTH_UNSPECIFIED": 0,
 		"QUEUE_HEALTH_HEALTHY":     1,
 		"QUEUE_HEALTH_PAUSED":      2,
 		"QUEUE_HEALTH_UNSERVED":    3,
+		"QUEUE_HEALTH_STOPPED":     4,
 	}
 )
 
@@ -428,12 +432,13 @@ const file_penstock_v1_queue_proto_rawDesc = "" +
 	"\fworker_count\x18\a \x01(\x05R\vworkerCount\x1a>\n" +
 	"\x10ReadyByTypeEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01*y\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01*\x93\x01\n" +
 	"\vQueueHealth\x12\x1c\n" +
 	"\x18QUEUE_HEALTH_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14QUEUE_HEALTH_HEALTHY\x10\x01\x12\x17\n" +
 	"\x13QUEUE_HEALTH_PAUSED\x10\x02\x12\x19\n" +
-	"\x15QUEUE_HEALTH_UNSERVED\x10\x03BGZEgithub.com/penstock-io/penstock/clients/go/gen/penstock/v1;penstockv1b\x06proto3"
+	"\x15QUEUE_HEALTH_UNSERVED\x10\x03\x12\x18\n" +
+	"\x14QUEUE_HEALTH_STOPPED\x10\x04BGZEgithub.com/penstock-io/penstock/clients/go/gen/penstock/v1;penstockv1b\x06proto3"
 
 var (
 	file_penstock_v1_queue_proto_rawDescOnce sync.Once
