@@ -181,6 +181,13 @@ format: $(READY) ## repair layout and the lint rules that have a safe repair
 docs: $(READY) ## build the documentation into site/
 	$(BIN)/mkdocs build --strict
 
+RELEASED := tests/e2e/upgrade/released.tar.xz
+
+.PHONY: release-server
+release-server: ## keep this release's server, which a test runs beside later ones over one store
+	git archive HEAD server/penstock_server clients/python/penstock ':!*.pyi' \
+	  ':!clients/python/penstock/cli' | xz -9e > $(RELEASED)
+
 .PHONY: release-contract
 release-contract: $(READY) ## keep the contract of this release, for check-breaking to compare with
 	@mkdir -p $(dir $(CONTRACT))

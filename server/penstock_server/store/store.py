@@ -78,5 +78,9 @@ async def open_store(
     """
     connection = Connection(url, clock=clock, on_call=on_call)
     await connection.open()
-    meta = await open_meta(connection, partitions)
+    try:
+        meta = await open_meta(connection, partitions)
+    except BaseException:
+        await connection.close()
+        raise
     return Store(connection, meta, limits or StoreLimits(), random_share)
