@@ -103,11 +103,13 @@ soak: $(READY) ## run steady traffic for MINUTES and see whether memory, streams
 # Not among the packages of development: it is large, and there are builds of it for Linux only.
 FUZZER := atheris==3.0.0
 SECONDS ?= 20
+# Whole services instead, so many requests to each: make fuzz REQUESTS=100000
+REQUESTS ?=
 
 .PHONY: fuzz
 fuzz: $(READY) ## feed tokens, cursors, settings, frames and requests with whatever leads to new code
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet $(FUZZER)
-	$(BIN)/python tests/fuzz/run.py --seconds $(SECONDS) $(ARGS)
+	$(BIN)/python tests/fuzz/run.py $(if $(REQUESTS),--requests $(REQUESTS),--seconds $(SECONDS)) $(ARGS)
 
 .PHONY: bench
 bench: $(READY) ## measure throughput and latency on this machine
