@@ -48,6 +48,18 @@ MUTANTS: Final = (
         ),
     ),
     Mutant(
+        name="leasing-stop",
+        promise="P9",
+        mechanism="a store that is too full hands out nothing",
+        file=f"{SERVER}/engine/pressure.py",
+        old="return not self.reason",
+        new="return True",
+        tests=(
+            "tests/service/calls/test_pressure.py"
+            "::test_leasing_stops_when_the_store_is_too_full_and_reports_are_taken",
+        ),
+    ),
+    Mutant(
         name="retention-age",
         promise="P9",
         mechanism="ended tasks go by their age",

@@ -40,6 +40,19 @@ MUTANTS: Final = (
         ),
     ),
     Mutant(
+        name="outage-release",
+        promise="P6",
+        mechanism="what an outage longer than its lease has stopped is given back",
+        file=f"{WORKER}/sweeper.py",
+        old="self._supervisor.expire(held)\n            return True",
+        new="self._supervisor.lose(held)\n            return False",
+        tests=(
+            "tests/e2e/worker/test_stopping.py"
+            "::test_lease_that_ran_out_in_an_outage_is_given_back_once_the_handler_has_stopped",
+        ),
+        fails_with=("TimeoutError", "Timeout"),
+    ),
+    Mutant(
         name="release-bound",
         promise="P6",
         mechanism="a task that is released 20 times in a row ends as a dead letter, not later",
@@ -169,6 +182,18 @@ MUTANTS: Final = (
         old="call('XADD', logs, execution .. '-' .. digits(line[1]), 'l', line[2])",
         new="call('XADD', logs, execution .. '-*', 'l', line[2])",
         tests=("tests/store/test_streams.py::test_lines_are_kept_once_by_their_number",),
+    ),
+    Mutant(
+        name="bad-event",
+        promise="P8",
+        mechanism="an event that cannot be read is a gap for the watches before it",
+        file=f"{SERVER}/store/streams.py",
+        old="raise CursorExpired() from bad",
+        new="return EventBatch([], position)",
+        tests=(
+            "tests/store/test_quarantine.py"
+            "::test_a_bad_event_ends_the_watches_before_it_and_no_later_one",
+        ),
     ),
     Mutant(
         name="watch-snapshot",
