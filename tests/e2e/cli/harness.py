@@ -46,7 +46,7 @@ class Command:
             stderr=subprocess.PIPE,
             text=True,
             cwd=cwd,
-            env={**os.environ, **where, **env},
+            env={**os.environ, "PYTHONFAULTHANDLER": "1", **where, **env},
             start_new_session=True,
         )
         self.seen: list[Line] = []
@@ -85,9 +85,14 @@ class Command:
         return self.process.stderr.read()
 
     def interrupt(self, timeout: float = 40) -> int:
-        """Ctrl-C, and its exit status."""
+        """Ctrl-C, and its exit status. Fails with where it stands if it does not end."""
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait(timeout)
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGABRT)  # writes the stacks of all threads
+            self.process.wait(10)
+            raise AssertionError(f"still there {timeout} s later: {self.errors()}") from None
 
     def kill(self) -> None:
         """kill -9."""

@@ -4,6 +4,7 @@ survived where it can be.
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 import grpc
@@ -68,3 +69,50 @@ def test_a_stream_that_never_answered_is_opened_again_only_for_a_patient_caller(
     else:
         with pytest.raises(Away):
             list(answers)
+
+
+class Cancelled(grpc.RpcError):
+    """The call was cancelled here."""
+
+    def code(self) -> grpc.StatusCode:
+        return grpc.StatusCode.CANCELLED
+
+
+class PressedWhileRead:
+    """A call whose reader presses Ctrl-C where it waits for the second answer."""
+
+    def __init__(self) -> None:
+        self.cancels = 0
+
+    def __iter__(self) -> Any:
+        yield Answer("1")
+        signal.raise_signal(signal.SIGINT)
+        assert self.cancels == 1, "cancelled by the key, with nothing raised here"
+        raise Cancelled
+
+    def cancel(self) -> None:
+        self.cancels += 1
+
+
+def read(call: PressedWhileRead, *, presses: int = 0) -> list[str]:
+    """The cursors of what is read until Ctrl-C, which is pressed so often at each answer too."""
+    seen = []
+    with pytest.raises(KeyboardInterrupt):
+        for answer in resumed(Quiet(), lambda _: call, ""):  # type: ignore[arg-type]
+            for _ in range(presses):
+                signal.raise_signal(signal.SIGINT)
+            seen.append(answer.cursor)
+    return seen
+
+
+def test_ctrl_c_ends_the_call_that_is_read_and_only_then_the_reader():
+    call = PressedWhileRead()
+    before = signal.getsignal(signal.SIGINT)
+
+    assert read(call) == ["1"]
+    assert call.cancels
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_ctrl_c_pressed_twice_raises_wherever_the_reader_is():
+    assert read(PressedWhileRead(), presses=2) == []
