@@ -96,12 +96,16 @@ class PressedWhileRead:
 
 def read(call: PressedWhileRead, *, presses: int = 0) -> list[str]:
     """The cursors of what is read until Ctrl-C, which is pressed so often at each answer too."""
-    seen = []
-    with pytest.raises(KeyboardInterrupt):
+    seen: list[str] = []
+
+    def follow() -> None:
         for answer in resumed(Quiet(), lambda _: call, ""):  # type: ignore[arg-type]
             for _ in range(presses):
                 signal.raise_signal(signal.SIGINT)
             seen.append(answer.cursor)
+
+    with pytest.raises(KeyboardInterrupt):
+        follow()
     return seen
 
 
