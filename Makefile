@@ -115,6 +115,15 @@ fuzz: $(READY) ## feed tokens, cursors, settings, frames and requests with whate
 bench: $(READY) ## measure throughput and latency on this machine
 	$(BIN)/python tests/bench/run.py $(ARGS)
 
+PEERS := tests/bench/peers/programs
+
+.PHONY: bench-peers
+bench-peers: ## install the other libraries that `make bench` measures beside Penstock (needs npm)
+	$(PYTHON) -m venv .bench/venv
+	.bench/venv/bin/pip install --quiet --requirement $(PEERS)/requirements.txt
+	cp $(PEERS)/package.json .bench/
+	cd .bench && npm install --no-package-lock --no-audit --no-fund --loglevel=error
+
 # ---- check ----------------------------------------------------------------------------------
 
 CONTRACT := proto/released/penstock.binpb

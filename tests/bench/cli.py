@@ -14,6 +14,7 @@ from rich.console import Console
 
 from bench import machine
 from bench.figures import Figure, summarise
+from bench.peers.peer import missing
 from bench.processes import ProcessEnded
 from bench.profile import Profiler, ProfilerMissing
 from bench.report import Report, Result, number
@@ -80,12 +81,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def choose(patterns: Sequence[str]) -> list[Scenario]:
-    """The scenarios whose name or title fits one of the patterns; all if there are none."""
+    """The scenarios whose name or title fits one of the patterns. Without patterns all that can be
+    measured here: peers only where they are installed.
+    """
+    if not patterns:
+        return [it for it in all_scenarios() if not (it.name.startswith("peer_") and missing())]
     return [
         scenario
         for scenario in all_scenarios()
-        if not patterns
-        or any(fnmatch(name, p) for p in patterns for name in (scenario.name, scenario.title))
+        if any(fnmatch(name, p) for p in patterns for name in (scenario.name, scenario.title))
     ]
 
 
@@ -107,16 +111,18 @@ def measure(
     """Runs every scenario as often as asked, and tells how far it is."""
     runs = options.runs or (1 if options.quick else _RUNS)
     report = Report(amount_of(options), runs, disquiet)
-    for place, scenario in enumerate(chosen, 1):
-        probe = _probe(options, scenario)
-        found: list[Sequence[Figure]] = []
-        for run in range(1, runs + 1):
-            where = f"{place}/{len(chosen)} {scenario.title}, run {run}/{runs}"
+    probes = [_probe(options, scenario) for scenario in chosen]
+    found: list[list[Sequence[Figure]]] = [[] for _ in chosen]
+    # All in turn, again and again: a machine whose speed drifts is then the same for all.
+    for run in range(1, runs + 1):
+        for place, scenario in enumerate(chosen):
+            where = f"run {run}/{runs}, {place + 1}/{len(chosen)} {scenario.title}"
             console.print(f"{where} …", end=" ", highlight=False)
-            found.append(scenario.run(report.amount, probe))
-            first = found[-1][0]
+            report.paces.append(machine.pace())
+            found[place].append(scenario.run(report.amount, probes[place]))
+            first = found[place][-1][0]
             console.print(f"{number(first.value)} {first.unit}", highlight=False)
-        report.results.append(Result(scenario, summarise(found)))
+    report.results += map(Result, chosen, map(summarise, found))
     return report
 
 
@@ -132,6 +138,8 @@ def _refusal(
     """Why nothing is measured; empty if there is no reason."""
     if not chosen:
         return f"no scenario fits {options.scenario}; --list prints their names"
+    if any(scenario.name.startswith("peer_") for scenario in chosen) and missing():
+        return missing()
     if options.save and (options.quick or options.profile):
         return "--save keeps full measurements only: leave --quick and --profile out"
     if options.save and disquiet:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import timeit
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -12,10 +13,12 @@ from typing import Any, Final
 
 import psutil
 
+from bench.peers.peer import versions as peer_versions
 from bench.processes import FOLDER_PREFIX
 from penstock_server.embedded.binary import find_binary
 
 QUIET_LOAD: Final = 0.5
+_TURNS: Final = 500_000
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _LIBRARIES: Final = ("grpcio", "protobuf", "redis", "hiredis", "uvloop", "msgpack")
 
@@ -34,6 +37,7 @@ def machine() -> dict[str, Any]:
 def versions() -> dict[str, str]:
     """Python, the libraries on the hot path, and the store."""
     found = {name: version(name) for name in ("penstock", *_LIBRARIES)}
+    found |= peer_versions()
     return found | {"python": platform.python_version(), "store": _store_version()}
 
 
@@ -45,6 +49,21 @@ def commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return ""
     return name + ("+changes" if changed else "")
+
+
+def pace() -> float:
+    """Million turns of an empty loop per second, the best of five: how fast this machine is now.
+
+    Machines that are shared change their speed by a third within minutes; figures of one pace say
+    nothing about those of another.
+    """
+    best = min(timeit.repeat(_turns, number=1, repeat=5))
+    return _TURNS / best / 1e6
+
+
+def _turns() -> None:
+    for _ in range(_TURNS):
+        pass
 
 
 def leftovers() -> Sequence[psutil.Process]:

@@ -21,8 +21,8 @@ from typing import Any, Final
 
 from bench import cpu
 from bench.processes import ProcessEnded
+from bench.scenario import Place
 from bench.scripts import ScriptTimes, script_times, watch_scripts
-from bench.site import Site
 
 _RATE: Final = 200
 _SHOWN: Final = 60
@@ -45,7 +45,7 @@ class Profiler:
         self._runs = 0
         self._recorders: dict[str, subprocess.Popen[bytes]] = {}
 
-    def begin(self, site: Site) -> None:
+    def begin(self, site: Place) -> None:
         """Begins to record every process of the site."""
         self._runs += 1
         self._into = self._folder / f"{self._title} {self._runs}".replace(" ", "-")
@@ -56,7 +56,7 @@ class Profiler:
             if part != "store":
                 self._recorders[part] = self._record(part, pid)
 
-    def end(self, site: Site, tasks: int) -> None:
+    def end(self, site: Place, tasks: int) -> None:
         """Stops recording and writes the files."""
         threads = {part: cpu.threads_of(pid) for part, pid in site.pids().items()}
         for recorder in self._recorders.values():

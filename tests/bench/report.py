@@ -15,6 +15,7 @@ from rich.table import Table
 
 from bench import machine
 from bench.figures import Summary
+from bench.ratios import Ratio, ratios
 from bench.scenario import Amount, Scenario
 from bench.store import DURABILITY
 
@@ -46,6 +47,8 @@ class Report:
     runs: int
     disquiet: Sequence[str]
     results: list[Result] = field(default_factory=list)
+    paces: list[float] = field(default_factory=list)
+    """How fast the machine was before each run, see `machine.pace`."""
     load_before: Sequence[float] = field(default_factory=os.getloadavg)
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
 
@@ -62,8 +65,15 @@ class Report:
             "disquiet": list(self.disquiet),
             "amount": asdict(self.amount),
             "runs": self.runs,
+            "paces": [round(pace, 2) for pace in self.paces],
+            "ratios": [asdict(ratio) for ratio in self.ratios()],
             "results": [result.as_json() for result in self.results],
         }
+
+    def ratios(self) -> Sequence[Ratio]:
+        """Penstock against each peer that was measured in the same run."""
+        found = {result.scenario.title: result.summaries for result in self.results}
+        return ratios(found)
 
     def write(self, path: Path) -> None:
         """Writes the report as JSON, whole or not at all."""
@@ -74,10 +84,13 @@ class Report:
     def show(self, console: Console) -> None:
         """Prints the table and what it was measured on."""
         console.print(_table(self.results))
+        if compared := self.ratios():
+            console.print(_ratio_table(compared))
         facts = machine.machine()
         console.print(
             f"{facts['cpu']}, {facts['cores']} cores, {facts['memory_gib']} GiB, "
             f"{facts['system']} {facts['kernel']}; load before {self.load_before[0]:.2f}; "
+            f"pace {min(self.paces):.0f} to {max(self.paces):.0f} million turns/s; "
             f"{DURABILITY}; commit {machine.commit() or 'unknown'}; {self.runs} runs",
             highlight=False,
         )
@@ -95,6 +108,16 @@ def _table(results: Sequence[Result]) -> Table:
             numbers = (summary.median, min(summary.values), max(summary.values))
             table.add_row(title, summary.name, summary.unit, *map(number, numbers))
         table.add_section()
+    return table
+
+
+def _ratio_table(compared: Sequence[Ratio]) -> Table:
+    table = Table("Penstock", "against", "figure")
+    for name in ("ratio", "min", "max"):
+        table.add_column(name, justify="right")
+    for ratio in compared:
+        numbers = (ratio.median, ratio.min, ratio.max)
+        table.add_row(ratio.ours, ratio.theirs, ratio.figure, *(f"{n:.2f}" for n in numbers))
     return table
 
 

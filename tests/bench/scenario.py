@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from bench import cpu
 from bench.figures import Figure, cpu_figures
-from bench.site import Site
+from bench.store import MeasuredStore
 
 QUICK_TASKS: Final = 5_000
 WARM_UP_TASKS: Final = 5_000
@@ -39,23 +39,32 @@ class TooFew(Exception):
     """There was not enough to measure."""
 
 
-class Probe(Protocol):
-    """Looks at a site while it is measured, e.g. with a profiler."""
+class Place(Protocol):
+    """Where a run takes place: its store, and its other processes."""
 
-    def begin(self, site: Site) -> None:
+    store: MeasuredStore
+
+    def pids(self) -> dict[str, int]:
+        """Every process by the name of its part."""
+
+
+class Probe(Protocol):
+    """Looks at a place while it is measured, e.g. with a profiler."""
+
+    def begin(self, site: Place) -> None:
         """The measured part begins."""
 
-    def end(self, site: Site, tasks: int) -> None:
+    def end(self, site: Place, tasks: int) -> None:
         """The measured part is over; it ended or took so many tasks."""
 
 
 class NoProbe:
     """Looks at nothing."""
 
-    def begin(self, site: Site) -> None:
+    def begin(self, site: Place) -> None:
         """Nothing to begin."""
 
-    def end(self, site: Site, tasks: int) -> None:
+    def end(self, site: Place, tasks: int) -> None:
         """Nothing to end."""
 
 
@@ -84,7 +93,7 @@ class Measured:
 
 
 @contextmanager
-def measured(site: Site, probe: Probe) -> Iterator[Measured]:
+def measured(site: Place, probe: Probe) -> Iterator[Measured]:
     """Counts the CPU seconds of every part over the block, which sets `tasks`."""
     result = Measured()
     probe.begin(site)

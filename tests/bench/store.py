@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import redis
 
@@ -84,10 +84,17 @@ def _answers(path: Path) -> bool:
         return False
 
 
+class Counts(Protocol):
+    """Whatever knows how many tasks have not ended."""
+
+    def unended(self) -> int:
+        """Tasks that have not ended."""
+
+
 class Countdown:
     """Watches how many tasks have not ended: one small read every few milliseconds."""
 
-    def __init__(self, store: MeasuredStore, *, every: float = 0.01) -> None:
+    def __init__(self, store: Counts, *, every: float = 0.01) -> None:
         self._store = store
         self._every = every
 

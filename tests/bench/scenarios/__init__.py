@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.scenario import Scenario
-from bench.scenarios import drain, flow, lease_cost, memory, round_trip, singles
+from bench.scenarios import drain, flow, lease_cost, memory, peers, round_trip, singles
 
 
 def all_scenarios() -> Sequence[Scenario]:
@@ -17,4 +17,5 @@ def all_scenarios() -> Sequence[Scenario]:
         *round_trip.SCENARIOS,
         *memory.SCENARIOS,
         *lease_cost.SCENARIOS,
+        *peers.SCENARIOS,
     ]

@@ -8,8 +8,9 @@ from functools import partial
 
 import pytest
 from bench import cli, cpu, machine, profile, scenario
-from bench.figures import Figure, percentiles, summarise
+from bench.figures import Figure, Summary, percentiles, summarise
 from bench.processes import Process, ProcessEnded, environment, python
+from bench.ratios import ratios
 from bench.report import Report, Result
 from bench.scenario import NoProbe, Scenario
 from bench.scenarios import all_scenarios, drain, flow
@@ -151,3 +152,39 @@ def test_the_time_of_the_store_is_told_per_task():
 
     assert "10.00" in text  # 100 µs of the script over 10 tasks
     assert "hset" in text
+
+
+def summary(name: str, *values: float) -> Summary:
+    return Summary(name, "", values)
+
+
+def test_penstock_is_compared_with_each_peer_run_by_run():
+    found = {
+        "drain default": [summary("rate", 20.0, 30.0, 10.0)],
+        "peer_drain A kept": [summary("rate", 10.0, 10.0, 10.0)],
+        "round_trip default": [summary("p50", 2.0, 2.0, 2.0), summary("p99", 9.0, 9.0, 9.0)],
+        "peer_round_trip A kept": [summary("p50", 1.0, 1.0, 4.0)],
+        "peer_singles A kept": [summary("rate", 1.0, 1.0, 1.0)],
+    }
+
+    drained, trip = ratios(found)
+
+    assert (drained.theirs, drained.median, drained.min, drained.max) == ("A kept", 2.0, 1.0, 3.0)
+    assert (trip.figure, trip.median) == ("p50", 0.5), "a shorter round trip is the better one"
+
+
+def test_peers_are_left_out_where_they_are_not_installed_and_asked_for_by_name(monkeypatch, capsys):
+    monkeypatch.setattr(cli, "missing", lambda: "make bench-peers")
+
+    everything = cli.choose([])
+    status = cli.main(["--scenario", "peer_flow*"])
+
+    assert not [it for it in everything if it.name.startswith("peer_")]
+    assert status == 2
+    assert "make bench-peers" in capsys.readouterr().err
+
+
+def test_versions_name_what_the_peers_are_pinned_to():
+    versions = machine.versions()
+
+    assert {"peer celery", "peer bullmq", "peer taskiq-redis"} <= set(versions)
