@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final
 
-from penstock_worker import Worker
+from penstock_worker import Context, Worker
 
 QUEUE: Final = "bench"
 TASK_TYPE: Final = "bench.nothing"
+
+LOG_TYPE: Final = "bench.lines"
+LINES: Final = 2_000
+"""Lines of each execution of it, 100 bytes each."""
 
 shared = Worker("bench", queues=[QUEUE])
 isolated = Worker("bench", queues=[QUEUE])
@@ -16,6 +21,15 @@ isolated = Worker("bench", queues=[QUEUE])
 @shared.task(TASK_TYPE)
 async def nothing(payload: dict[str, Any]) -> None:
     """Takes its payload, decoded, and answers nothing."""
+
+
+@shared.task(LOG_TYPE)
+async def lines(payload: dict[str, Any], context: Context) -> None:
+    """Writes its lines, and lets others on now and then."""
+    for number in range(LINES):
+        context.log(f"{number:06}" + "x" * 94)
+        if number % 100 == 0:
+            await asyncio.sleep(0)
 
 
 @isolated.task(TASK_TYPE, isolated=True)

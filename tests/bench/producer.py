@@ -15,6 +15,12 @@ from collections.abc import AsyncIterator, Iterator
 from random import Random
 from typing import Any, Final
 
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio
+
 from bench.handlers import QUEUE, TASK_TYPE
 from penstock import Client, TaskRequest
 from penstock.options import ClientOptions
@@ -44,11 +50,17 @@ class Producer:
         return answer
 
     async def do_batches(
-        self, *, tasks: int, seconds: float | None = None, priorities: bool = False
+        self,
+        *,
+        tasks: int,
+        seconds: float | None = None,
+        priorities: bool = False,
+        groups: int = 0,
+        task_type: str = TASK_TYPE,
     ) -> Answer:
         """Submits in bulk, until there are `tasks` or `seconds` are over."""
         begin = time.monotonic()
-        requests = self._requests(tasks, seconds, priorities=priorities)
+        requests = self._requests(tasks, seconds, task_type, priorities=priorities, groups=groups)
         results = await self._client.submit_many(requests)
         end = time.monotonic()
         for result in results:
@@ -82,7 +94,15 @@ class Producer:
             times.append(time.monotonic() - start)
         return {"begin": begin, "end": time.monotonic(), "times": times}
 
-    async def do_leases(self, *, calls: int, count: int) -> Answer:
+    async def do_paced(self, *, tasks: int, seconds: float) -> Answer:
+        """Submits one by one, evenly over the time."""
+        begin = time.monotonic()
+        for number in range(tasks):
+            await asyncio.sleep(begin + seconds * number / tasks - time.monotonic())
+            await self._client.submit(TASK_TYPE, PAYLOAD, queue=QUEUE)
+        return {"begin": begin, "end": time.monotonic(), "tasks": tasks}
+
+    async def do_leases(self, *, calls: int, count: int, groups: int = 0) -> Answer:
         """Leases `count` tasks per call; between calls ends them and submits as many anew, so that
         the backlog stays as it is. Only the lease calls are timed.
         """
@@ -95,7 +115,7 @@ class Producer:
             if len(leases) != count:
                 raise RuntimeError(f"asked for {count} leases, got {len(leases)}")
             await self._complete(session, leases)
-            await self.do_batches(tasks=count, priorities=True)
+            await self.do_batches(tasks=count, priorities=not groups, groups=groups)
         return {"begin": begin, "end": time.monotonic(), "times": times}
 
     async def do_workers(self) -> Answer:
@@ -103,7 +123,7 @@ class Producer:
         return {"workers": len([1 async for _ in self._client.workers.list(queue=QUEUE)])}
 
     def _requests(
-        self, tasks: int, seconds: float | None, *, priorities: bool
+        self, tasks: int, seconds: float | None, task_type: str, *, priorities: bool, groups: int
     ) -> Iterator[TaskRequest]:
         give_up = None if seconds is None else time.monotonic() + seconds
         for number in range(tasks):
@@ -111,7 +131,10 @@ class Producer:
             if late and give_up is not None and time.monotonic() > give_up:
                 return
             priority = self._random.randrange(10) if priorities else None
-            yield TaskRequest(TASK_TYPE, PAYLOAD, queue=QUEUE, priority=priority)
+            group = str(self._random.randrange(groups)) if groups else ""
+            yield TaskRequest(
+                task_type, PAYLOAD, queue=QUEUE, priority=priority, fairness_key=group
+            )
 
     async def _submit_shared(self) -> None:
         await self._client.submit(TASK_TYPE, PAYLOAD, queue=QUEUE)
@@ -166,5 +189,17 @@ async def main(address: str) -> None:
             print(json.dumps(await producer.obey(json.loads(line))), flush=True)
 
 
+def sample(share: float, endpoint: str) -> None:
+    """Begins a trace for each submit, sampled at this share, and sends the spans away."""
+    sampler = ParentBasedTraceIdRatio(share)
+    provider = TracerProvider(sampler=sampler)
+    exporter = OTLPSpanExporter(endpoint=endpoint, insecure=True)
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+
+
 if __name__ == "__main__":
+    # address, the run's folder; and for traces: the share, where they go
+    if len(sys.argv) > 3:
+        sample(float(sys.argv[3]), sys.argv[4])
     asyncio.run(main(sys.argv[1]))

@@ -12,7 +12,9 @@ from typing import Any, Final, Literal
 
 import psutil
 
-from bench.processes import FOLDER_PREFIX, Process, python
+from bench.cluster import running_cluster
+from bench.layout import USUAL, Layout
+from bench.processes import FOLDER_PREFIX, Process, environment, python
 from bench.store import MeasuredStore, running_store
 
 Executor = Literal["default", "inline", "isolated"]
@@ -30,11 +32,17 @@ class Site:
 
     folder: Path
     store: MeasuredStore
-    server: Process
-    address: str
+    servers: list[Process]
+    addresses: list[str]
     producer: Process
     _stack: ExitStack
     workers: list[Process] = field(default_factory=list)
+    worker_env: dict[str, str] | None = None
+
+    @property
+    def address(self) -> str:
+        """Where the producer calls."""
+        return self.addresses[0]
 
     def order(self, do: str, **arguments: Any) -> None:
         """Gives the producer an order; `answer` waits for it."""
@@ -56,10 +64,11 @@ class Site:
         command = python(
             "penstock_worker",
             f"bench.handlers:{attribute}",
-            *("--address", self.address, "--slots", str(slots), "--name", self.folder.name),
+            *("--address", self.addresses[-1], "--slots", str(slots), "--name", self.folder.name),
             *(["--inline"] if executor == "inline" else []),
         )
-        worker = Process(f"worker{len(self.workers) or ''}", command, self.folder, piped=False)
+        name = f"worker{len(self.workers) or ''}"
+        worker = Process(name, command, self.folder, piped=False, env=self.worker_env)
         self._stack.callback(worker.end)
         self.workers.append(worker)
 
@@ -70,7 +79,8 @@ class Site:
 
     def pids(self) -> dict[str, int]:
         """Every process by the name of its part; runners are the workers' children."""
-        found = {"store": self.store.process.pid, "server": self.server.pid}
+        found = self.store.pids()
+        found |= {f"server {number}": server.pid for number, server in enumerate(self.servers)}
         found["producer"] = self.producer.pid
         for number, worker in enumerate(self.workers):
             found[f"supervisor {number}"] = worker.pid
@@ -80,26 +90,51 @@ class Site:
 
 
 @contextmanager
-def site() -> Iterator[Site]:
-    """Starts store, server and producer; ends them, and the workers, with the block."""
+def site(layout: Layout = USUAL) -> Iterator[Site]:
+    """Starts store, servers and producer; ends them, and the workers, with the block."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX)))
-        store = stack.enter_context(running_store(folder))
-        server, address = _start_server(folder, store, stack)
-        command = python("bench.producer", address, folder.name)
-        producer = Process("producer", command, folder, piped=True)
+        running = running_cluster(folder, layout) if layout.nodes else running_store(folder)
+        store = stack.enter_context(running)
+        traces = _start_receiver(folder, stack) if layout.sampled is not None else ""
+        servers, addresses = [], []
+        for number in range(layout.servers):
+            server, address = _start_server(folder, number, store, layout, traces, stack)
+            servers.append(server)
+            addresses.append(address)
+        env = environment() | ({"OTEL_EXPORTER_OTLP_ENDPOINT": traces} if traces else {})
+        sampled = [str(layout.sampled), traces] if traces else []
+        command = python("bench.producer", addresses[0], folder.name, *sampled)
+        producer = Process("producer", command, folder, piped=True, env=env)
         stack.callback(producer.end)
-        yield Site(folder, store, server, address, producer, stack)
+        yield Site(folder, store, servers, addresses, producer, stack, worker_env=env)
 
 
-def _start_server(folder: Path, store: MeasuredStore, stack: ExitStack) -> tuple[Process, str]:
-    ready = folder / "ready.json"
+def _start_server(
+    folder: Path,
+    number: int,
+    store: MeasuredStore,
+    layout: Layout,
+    traces: str,
+    stack: ExitStack,
+) -> tuple[Process, str]:
+    ready = folder / f"ready{number or ''}.json"
+    settings = {"store.partitions": layout.partitions}
     command = python(
         "penstock_server",
         *("--listen", "127.0.0.1:0", "--metrics", "off"),
         *("--store", store.url, "--ready-file", str(ready)),
+        *(word for name, value in settings.items() for word in ("--set", f"{name}={value}")),
+        *(["--set", f"telemetry.otlp_endpoint={traces}"] if traces else []),
     )
-    server = Process("server", command, folder, piped=False)
+    server = Process(f"server{number or ''}", command, folder, piped=False)
     stack.callback(server.end)
     server.wait_until(ready.exists)
     return server, json.loads(ready.read_text())["address"]
+
+
+def _start_receiver(folder: Path, stack: ExitStack) -> str:
+    """A process that takes spans and throws them away; where it listens."""
+    receiver = Process("receiver", python("bench.receiver", folder.name), folder, piped=True)
+    stack.callback(receiver.end)
+    return receiver.hear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import time
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from penstock_server.store.keys import key
 
 DURABILITY: Final = "append-only file, fsync every second"
 _UNENDED_KEY: Final = key(0, "backlog")
-_UNENDED_FIELD: Final = "default:n"
+UNENDED_FIELD: Final = "default:n"
 _OPTIONS: Final = {
     "port": "0",
     "appendonly": "yes",
@@ -36,6 +37,10 @@ class MeasuredStore:
         self.url = f"unix://{path}"
         self.client: redis.Redis = redis.Redis(unix_socket_path=str(path))
 
+    def pids(self) -> dict[str, int]:
+        """Its processes."""
+        return {"store": self.process.pid}
+
     def info(self, section: str) -> dict[str, Any]:
         """A section of the store's own report."""
         found: dict[str, Any] = self.client.info(section)
@@ -43,7 +48,7 @@ class MeasuredStore:
 
     def unended(self) -> int:
         """Tasks of the default namespace that have not ended."""
-        return int(self.client.hget(_UNENDED_KEY, _UNENDED_FIELD) or 0)
+        return int(self.client.hget(_UNENDED_KEY, UNENDED_FIELD) or 0)
 
     def memory(self) -> int:
         """Bytes that its data takes; buffers of the append-only file are left out."""
@@ -56,11 +61,9 @@ def running_store(folder: Path) -> Iterator[MeasuredStore]:
     """Starts a store with its data in `folder`; ends it with the block."""
     path, data = folder / "store.sock", folder / "store"
     data.mkdir()
-    options = _OPTIONS | {"unixsocket": str(path), "dir": str(data)}
-    words = [word for name, value in options.items() for word in (f"--{name}", value)]
     process = Process(
         "store",
-        [str(find_binary()), *words],
+        store_command({"unixsocket": str(path), "dir": str(data)}),
         folder,
         piped=False,
         env=store_environment(environment()),
@@ -72,6 +75,12 @@ def running_store(folder: Path) -> Iterator[MeasuredStore]:
             yield store
     finally:
         process.end()
+
+
+def store_command(options: dict[str, str]) -> list[str]:
+    """The command that starts a store which keeps its data as every measured one does."""
+    words = [f"--{name} {value}".split(" ", 1) for name, value in (_OPTIONS | options).items()]
+    return [str(find_binary()), *itertools.chain.from_iterable(words)]
 
 
 def _answers(path: Path) -> bool:

@@ -51,7 +51,7 @@ class PeerPlace:
 
     def pids(self) -> dict[str, int]:
         """Every process by the name of its part."""
-        found = {"store": self.store.process.pid, "producer": self.producer.pid}
+        found = self.store.pids() | {"producer": self.producer.pid}
         for worker in self.workers:
             found["worker"] = worker.pid
             children = psutil.Process(worker.pid).children(recursive=True)

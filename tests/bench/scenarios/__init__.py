@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.scenario import Scenario
-from bench.scenarios import drain, flow, lease_cost, memory, peers, round_trip, singles
+from bench.scenarios import (
+    drain,
+    flow,
+    groups,
+    lease_cost,
+    logs,
+    memory,
+    peers,
+    round_trip,
+    scale,
+    singles,
+    spans,
+    watch,
+)
 
 
 def all_scenarios() -> Sequence[Scenario]:
@@ -17,5 +30,10 @@ def all_scenarios() -> Sequence[Scenario]:
         *round_trip.SCENARIOS,
         *memory.SCENARIOS,
         *lease_cost.SCENARIOS,
+        *groups.SCENARIOS,
+        *watch.SCENARIOS,
+        *logs.SCENARIOS,
+        *spans.SCENARIOS,
+        *scale.SCENARIOS,
         *peers.SCENARIOS,
     ]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from bench.figures import Figure
+from bench.layout import USUAL, Layout
 from bench.scenario import WARM_UP_TASKS, Amount, Probe, Scenario, measured
 from bench.site import EXECUTORS, Executor, Site, site
 from bench.store import Countdown
@@ -14,10 +15,12 @@ from bench.store import Countdown
 _SHARES: dict[Executor, float] = {"default": 1.0, "inline": 1.0, "isolated": 0.05}
 
 
-def run(executor: Executor, amount: Amount, probe: Probe) -> Sequence[Figure]:
+def run(
+    executor: Executor, amount: Amount, probe: Probe, layout: Layout = USUAL
+) -> Sequence[Figure]:
     """One run: tasks per second and the CPU that a task costs in each part."""
     amount = amount.of(_SHARES[executor])
-    with site() as place:
+    with site(layout) as place:
         place.start_worker(executor)
         place.wait_for_worker()
         _warm_up(place, min(WARM_UP_TASKS, amount.tasks))

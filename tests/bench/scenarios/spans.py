@@ -1,0 +1,20 @@
+"""Spans: flow with traces on everywhere, a receiver beside, and several shares of tasks sampled."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from bench.layout import Layout
+from bench.scenario import Scenario
+from bench.scenarios import flow
+from bench.site import EXECUTORS
+
+SCENARIOS = [
+    Scenario(
+        name="spans",
+        variant=f"{share:.0%}",
+        executor=EXECUTORS["default"],
+        run=partial(flow.run, "default", layout=Layout(sampled=share)),
+    )
+    for share in (0.0, 0.01, 1.0)
+]

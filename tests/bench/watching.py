@@ -1,0 +1,56 @@
+"""Watchers of one queue, all in a process of their own.
+
+Prints a line when all watch; when each has seen so many tasks submitted, how late each event came,
+in seconds after the server's own time of it. Arguments: address, watchers, tasks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import grpc
+
+from bench.handlers import QUEUE
+from penstock.v1 import task_service_pb2 as pb
+from penstock.v1 import task_service_pb2_grpc as pb_grpc
+from penstock.v1.event_pb2 import TASK_EVENT_KIND_SUBMITTED
+
+# Streams of one connection: beyond some hundred they wait for each other.
+_PER_CHANNEL = 100
+
+
+async def main(address: str, watchers: int, tasks: int) -> None:
+    """Watches until everything was seen."""
+    channels = [grpc.aio.insecure_channel(address) for _ in range(0, watchers, _PER_CHANNEL)]
+    stubs = [pb_grpc.TaskServiceStub(channel) for channel in channels]
+    request = pb.WatchTasksRequest(queues=[QUEUE])
+    calls: list[Any] = [
+        stubs[number % len(stubs)].WatchTasks(request) for number in range(watchers)
+    ]
+    await asyncio.gather(*(call.initial_metadata() for call in calls))
+    print("watching", flush=True)
+    lags = await asyncio.gather(*(_lags(call, tasks) for call in calls))
+    print(json.dumps([lag for some in lags for lag in some]), flush=True)
+    for channel in channels:
+        await channel.close(None)
+
+
+async def _lags(call: AsyncIterator[pb.WatchTasksResponse], tasks: int) -> Sequence[float]:
+    lags: list[float] = []
+    async for answer in call:
+        now = time.time()
+        for event in answer.events:
+            if event.kind == TASK_EVENT_KIND_SUBMITTED:
+                lags.append(now - event.time.seconds - event.time.nanos / 1e9)
+        if len(lags) >= tasks:
+            break
+    return lags
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
