@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,6 +16,7 @@ from rich.console import Console
 from bench import machine
 from bench.figures import Figure, summarise
 from bench.peers.peer import missing
+from bench.plot import PlotterMissing, plot
 from bench.processes import ProcessEnded
 from bench.profile import Profiler, ProfilerMissing
 from bench.report import Report, Result, number
@@ -52,6 +54,8 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="keep the results as those of this version; refused on a busy machine",
     )
+    add("--plot", type=Path, metavar="DIR", help="draw the results into this folder, PNG and SVG")
+    add("--plot-of", type=Path, metavar="FILE", help="measure nothing; draw these results instead")
     add("--profile", type=Path, metavar="DIR", help="record where the time goes, into this folder")
     add("--native", action="store_true", help="record C code too (with --profile; slower)")
     return flags
@@ -70,13 +74,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     console = Console()
     try:
+        if options.plot_of:
+            drawn = plot(json.loads(options.plot_of.read_text()), options.plot or Path())
+            print("\n".join(map(str, drawn)))
+            return 0
         report = measure(chosen, options, disquiet, console)
-    except (ProcessEnded, ProfilerMissing, TimeoutError, TooFew) as error:
+        report.show(console)
+        for path in _files(options):
+            report.write(path)
+        if options.plot:
+            plot(report.as_json(), options.plot)
+    except (PlotterMissing, ProcessEnded, ProfilerMissing, TimeoutError, TooFew) as error:
         print(f"penstock bench: {error}", file=sys.stderr)
         return 1
-    report.show(console)
-    for path in _files(options):
-        report.write(path)
     return 0
 
 

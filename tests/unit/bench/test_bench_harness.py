@@ -188,3 +188,26 @@ def test_versions_name_what_the_peers_are_pinned_to():
     versions = machine.versions()
 
     assert {"peer celery", "peer bullmq", "peer taskiq-redis"} <= set(versions)
+
+
+def test_results_are_drawn_as_png_and_svg(tmp_path):
+    results = {
+        "results": [
+            {
+                "scenario": scenario,
+                "variant": variant,
+                "figures": [{"name": "rate", "median": 2.0, "min": 1.0, "max": 3.0}],
+            }
+            for scenario, variant in [("flow", "default"), ("peer_flow", "BullMQ kept")]
+        ],
+        "machine": {"cpu": "a processor", "cores": 2},
+        **{"durability": "none", "runs": 1, "time": "2026-11-21", "commit": "abc"},
+    }
+    source = tmp_path / "results.json"
+    source.write_text(json.dumps(results))
+
+    assert cli.main(["--plot-of", str(source), "--plot", str(tmp_path / "drawn")]) == 0
+
+    drawn = {path.name for path in (tmp_path / "drawn").iterdir()}
+    assert drawn == {"rates.png", "rates.svg", "cpu.png", "cpu.svg"}
+    assert "BullMQ kept" in (tmp_path / "drawn" / "rates.svg").read_text()
