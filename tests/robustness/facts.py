@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -88,13 +88,17 @@ class Facts:
 
     @cached_property
     def worker_of(self) -> dict[str, int]:
-        """Session → process id of its supervisor, as far as its handlers told."""
-        found: dict[str, int] = {}
+        """Session → process id of its supervisor, as most of its handlers told.
+
+        A store that lost writes counts some executions anew: a few marks then belong to another
+        session than the one whose events were kept.
+        """
+        told: dict[str, Counter[int]] = defaultdict(Counter)
         for mark in self.history.marks:
             held = self.executions.get((mark.task, mark.execution))
             if held is not None:
-                found[held.leased.session] = mark.worker
-        return found
+                told[held.leased.session][mark.worker] += 1
+        return {session: counts.most_common(1)[0][0] for session, counts in told.items()}
 
     @cached_property
     def runners_of(self) -> dict[int, set[int]]:

@@ -27,6 +27,8 @@ OUTAGES: Final = {
     "kill-server",
 }
 """Faults that keep every worker from renewing, while they last."""
+NOTICED_WITHIN: Final = 0.5
+"""Seconds in which a supervisor that has work to do learns of the death of a runner."""
 
 
 def no_stale_report(facts: Facts) -> Findings:
@@ -179,14 +181,14 @@ def _runner_died(facts: Facts, held: Held) -> bool:
     for fault in facts.history.faults:
         known = worker is None or bool(runners.intersection(fault.runners))
         # A stopped runner is silent: its supervisor gives it up.
-        if fault.runners and known and _during(held, fault):
+        if fault.runners and known and _during(held, fault, noticed=NOTICED_WITHIN):
             return True
     return False
 
 
-def _during(held: Held, fault: Fault) -> bool:
+def _during(held: Held, fault: Fault, *, noticed: float = 0.0) -> bool:
     assert held.ended is not None
-    return held.leased.at <= fault.ended and fault.began <= held.ended.at
+    return held.leased.at <= fault.ended + noticed and fault.began <= held.ended.at
 
 
 def slots_are_never_exceeded(facts: Facts) -> Findings:

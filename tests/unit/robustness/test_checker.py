@@ -341,6 +341,27 @@ def test_a_lease_in_the_millisecond_of_a_resume_is_not_one_under_a_pause():
     assert broken(history) == set()
 
 
+def test_a_session_belongs_to_the_worker_that_most_of_its_handlers_name():
+    history = clean()
+    # A store that lost writes counted execution 1 of `a` again, at another worker.
+    for phase, at in (("start", 2.2), ("end", 2.3)):
+        history.marks += [
+            replace(history.marks[0], phase=phase, at=at, worker=worker, fence=fence)
+            for worker, fence in ((scenes.WORKER, 5), (999, 8))
+        ]
+    assert Facts(history).worker_of["s1"] == scenes.WORKER
+
+
+def test_a_supervisor_may_hand_work_to_a_runner_that_died_a_moment_before():
+    history = clean()
+    _swap(history, 7, outcome=int(Outcome.CRASHED))
+    history.faults[0] = replace(history.faults[0], began=1.9, ended=1.99)
+    assert "crash" not in broken(history)
+
+    history.faults[0] = replace(history.faults[0], began=0.9, ended=1.0)
+    assert "crash" in broken(history)
+
+
 # ---- recording ----------------------------------------------------------------------------------
 
 
