@@ -75,14 +75,14 @@ class Capacity:
         if isolated > 0:
             shared = self._shared_types if self.shared_ready else ()
             return Ask(isolated, shared + self._isolated_types, isolated=True)
-        return NOTHING if leave_shared else self.report_ask()
+        return NOTHING if leave_shared else self.report_ask(at_most=self.slots)
 
-    def report_ask(self) -> Ask:
+    def report_ask(self, *, at_most: int) -> Ask:
         """Answers what a report should ask for now: shared types, which come in crowds.
 
         Room for isolated tasks is left, so that a poll for those need not wait for this answer.
         """
-        count = self.free - max(0, self.isolated_free)
+        count = min(at_most, self.free - max(0, self.isolated_free))
         if self._shared_types and self.shared_ready and count > 0:
             return Ask(count, self._shared_types, isolated=False)
         return NOTHING

@@ -1,8 +1,11 @@
 """Reports on executions: many in one call, at most one under way for each lease.
 
-Endings, accepts, progress and log lines share a lane that holds two calls; renewals have a lane of
+Endings, accepts, progress and log lines share a lane that holds some calls; renewals have a lane of
 their own, so that no amount of log lines can delay one. What was not confirmed stays with its
 execution and goes with a later call: a call that fails loses nothing.
+
+Each call of the lane asks for its share of the slots only. While store and server are at one, the
+handlers of another run; a single call that asked for all would make each wait for the others.
 """
 
 from __future__ import annotations
@@ -23,12 +26,14 @@ from penstock_worker.capacity import NOTHING, Ask, Capacity
 from penstock_worker.connection import Connection
 from penstock_worker.held import Held
 
-MAX_ITEMS: Final = 500
+# Small, so that many calls keep worker, server and store at work at once. See decision 0010.
+MAX_ITEMS: Final = 200
 MAX_BYTES: Final = 3_000_000
 MAX_LINES: Final = 1000
 MAX_LINE_BYTES: Final = 240 * 1024
-LANE_CALLS: Final = 2
+LANE_CALLS: Final = 5
 RENEWAL_CALLS: Final = 4
+MAX_RENEWALS: Final = 500
 CALL_TIMEOUT: Final = 10.0
 FIRST_BACKOFF: Final = 0.05
 LONGEST_BACKOFF: Final = 2.0
@@ -174,8 +179,8 @@ class Reporter:
         if self._renewals >= RENEWAL_CALLS:
             return
         batch = [held for held in due if not held.in_flight]
-        for start in range(0, len(batch), MAX_ITEMS):
-            part = batch[start : start + MAX_ITEMS]
+        for start in range(0, len(batch), MAX_RENEWALS):
+            part = batch[start : start + MAX_RENEWALS]
             for held in part:
                 held.in_flight = True
             self._renewals += 1
@@ -192,7 +197,8 @@ class Reporter:
         request = pb.ReportExecutionsRequest(namespace=self._namespace, session_id=self._session_id)
         items = request.items
         sent = [fill(items.add(), held) for held in batch]
-        ask = self._capacity.report_ask()
+        share = -(-self._capacity.slots // LANE_CALLS)
+        ask = self._capacity.report_ask(at_most=max(len(batch), share))
         if ask.count and self.wants_leases():
             request.max_tasks = ask.count
             request.queues.extend(self._queues)

@@ -45,10 +45,19 @@ def test_isolated_types_are_asked_for_only_while_a_process_is_free_for_them() ->
 def test_shared_asks_leave_room_for_isolated_ones() -> None:
     made = capacity(10, 2, SHARED, ISOLATED)
 
-    made.take(made.report_ask())
+    made.take(made.report_ask(at_most=99))
 
     assert made.asked == 8
     assert made.poll_ask() == Ask(2, ("s", "i"), isolated=True)
+
+
+def test_a_report_asks_for_no_more_than_its_share_and_a_poll_for_the_rest() -> None:
+    made = capacity(10, 2, SHARED)
+
+    made.take(made.report_ask(at_most=3))
+
+    assert made.asked == 3
+    assert made.poll_ask() == Ask(7, ("s",), isolated=False)
 
 
 def test_polls_leave_shared_types_to_busy_reports_but_never_isolated_ones() -> None:
@@ -101,7 +110,7 @@ def test_asks_and_runs_never_exceed_the_slots(
     running: list[bool] = []
     for step, number in steps:
         if step in "pr":  # a poll or a report asks
-            ask = made.poll_ask() if step == "p" else made.report_ask()
+            ask = made.poll_ask() if step == "p" else made.report_ask(at_most=number)
             made.take(ask)
             calls.append(ask)
         elif calls and number % 2:  # an answer brings all that was asked for, the worst of it
