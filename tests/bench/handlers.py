@@ -10,17 +10,25 @@ from penstock_worker import Context, Worker
 QUEUE: Final = "bench"
 TASK_TYPE: Final = "bench.nothing"
 
+SPREAD: Final = tuple(f"bench-{number}" for number in range(16))
+"""Queues of a measurement that is to reach every partition: each queue lives in one."""
 LOG_TYPE: Final = "bench.lines"
 LINES: Final = 2_000
 """Lines of each execution of it, 100 bytes each."""
 
 shared = Worker("bench", queues=[QUEUE])
 isolated = Worker("bench", queues=[QUEUE])
+spread = Worker("bench", queues=SPREAD)
 
 
 @shared.task(TASK_TYPE)
 async def nothing(payload: dict[str, Any]) -> None:
     """Takes its payload, decoded, and answers nothing."""
+
+
+@spread.task(TASK_TYPE)
+async def nothing_spread(payload: dict[str, Any]) -> None:
+    """The same from many queues."""
 
 
 @shared.task(LOG_TYPE)

@@ -15,6 +15,8 @@ class Layout:
     nodes: int = 0
     """Store nodes in cluster mode; 0 is one node by itself."""
     partitions: int = 1
+    spread: bool = False
+    """Whether tasks go to many queues, which are spread over the partitions, instead of to one."""
     sampled: float | None = None
     """Share of the tasks whose trace is sampled, with a receiver beside; None is no tracing."""
 

@@ -11,7 +11,7 @@ import json
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from random import Random
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio
 
-from bench.handlers import QUEUE, TASK_TYPE
+from bench.handlers import QUEUE, SPREAD, TASK_TYPE
 from penstock import Client, TaskRequest
 from penstock.options import ClientOptions
 from penstock.spec import to_spec
@@ -57,10 +57,18 @@ class Producer:
         priorities: bool = False,
         groups: int = 0,
         task_type: str = TASK_TYPE,
+        spread: bool = False,
     ) -> Answer:
         """Submits in bulk, until there are `tasks` or `seconds` are over."""
         begin = time.monotonic()
-        requests = self._requests(tasks, seconds, task_type, priorities=priorities, groups=groups)
+        requests = self._requests(
+            tasks,
+            seconds,
+            task_type,
+            SPREAD if spread else (QUEUE,),
+            priorities=priorities,
+            groups=groups,
+        )
         results = await self._client.submit_many(requests)
         end = time.monotonic()
         for result in results:
@@ -118,12 +126,20 @@ class Producer:
             await self.do_batches(tasks=count, priorities=not groups, groups=groups)
         return {"begin": begin, "end": time.monotonic(), "times": times}
 
-    async def do_workers(self) -> Answer:
+    async def do_workers(self, *, spread: bool = False) -> Answer:
         """How many workers the server has heard of."""
-        return {"workers": len([1 async for _ in self._client.workers.list(queue=QUEUE)])}
+        queue = SPREAD[0] if spread else QUEUE
+        return {"workers": len([1 async for _ in self._client.workers.list(queue=queue)])}
 
     def _requests(
-        self, tasks: int, seconds: float | None, task_type: str, *, priorities: bool, groups: int
+        self,
+        tasks: int,
+        seconds: float | None,
+        task_type: str,
+        queues: Sequence[str],
+        *,
+        priorities: bool,
+        groups: int,
     ) -> Iterator[TaskRequest]:
         give_up = None if seconds is None else time.monotonic() + seconds
         for number in range(tasks):
@@ -132,8 +148,9 @@ class Producer:
                 return
             priority = self._random.randrange(10) if priorities else None
             group = str(self._random.randrange(groups)) if groups else ""
+            queue = queues[number % len(queues)]
             yield TaskRequest(
-                task_type, PAYLOAD, queue=QUEUE, priority=priority, fairness_key=group
+                task_type, PAYLOAD, queue=queue, priority=priority, fairness_key=group
             )
 
     async def _submit_shared(self) -> None:

@@ -37,6 +37,7 @@ class Site:
     producer: Process
     _stack: ExitStack
     workers: list[Process] = field(default_factory=list)
+    layout: Layout = USUAL
     worker_env: dict[str, str] | None = None
 
     @property
@@ -60,7 +61,8 @@ class Site:
 
     def start_worker(self, executor: Executor, *, slots: int = _SLOTS) -> None:
         """Starts a worker process; it need not be ready yet."""
-        attribute = "isolated" if executor == "isolated" else "shared"
+        usual = "spread" if self.layout.spread else "shared"
+        attribute = "isolated" if executor == "isolated" else usual
         command = python(
             "penstock_worker",
             f"bench.handlers:{attribute}",
@@ -75,7 +77,7 @@ class Site:
     def wait_for_worker(self) -> None:
         """Waits until the server knows the workers that were started."""
         worker, wanted = self.workers[-1], len(self.workers)
-        worker.wait_until(lambda: self.ask("workers")["workers"] >= wanted)
+        worker.wait_until(lambda: self.ask("workers", spread=self.layout.spread)["workers"] >= wanted)
 
     def pids(self) -> dict[str, int]:
         """Every process by the name of its part; runners are the workers' children."""
@@ -107,7 +109,7 @@ def site(layout: Layout = USUAL) -> Iterator[Site]:
         command = python("bench.producer", addresses[0], folder.name, *sampled)
         producer = Process("producer", command, folder, piped=True, env=env)
         stack.callback(producer.end)
-        yield Site(folder, store, servers, addresses, producer, stack, worker_env=env)
+        yield Site(folder, store, servers, addresses, producer, stack, layout=layout, worker_env=env)
 
 
 def _start_server(

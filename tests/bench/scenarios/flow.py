@@ -25,7 +25,9 @@ def run(
         place.wait_for_worker()
         _warm_up(place, min(WARM_UP_TASKS, amount.tasks))
         with measured(place, probe) as result:
-            place.order("batches", tasks=amount.tasks, seconds=amount.seconds)
+            place.order(
+                "batches", tasks=amount.tasks, seconds=amount.seconds, spread=layout.spread
+            )
             told = place.answer()
             end = _when_empty(place)
             result.tasks = told["tasks"]
@@ -39,7 +41,7 @@ def run(
 
 
 def _warm_up(place: Site, tasks: int) -> None:
-    place.ask("batches", tasks=tasks)
+    place.ask("batches", tasks=tasks, spread=place.layout.spread)
     _when_empty(place)
 
 
