@@ -36,6 +36,14 @@ class MeasuredCluster(MeasuredStore):
         """Its processes."""
         return {f"store {number}": node.pid for number, node in enumerate(self._nodes)}
 
+    def sizes(self) -> list[int]:
+        """Keys of each node."""
+        cluster: Any = self.client
+        found: list[int] = [
+            cluster.execute_command("DBSIZE", target_nodes=node) for node in cluster.get_primaries()
+        ]
+        return found
+
     def unended(self) -> int:
         """Tasks of the default namespace that have not ended."""
         counts: list[Any] = [self.client.hget(key, UNENDED_FIELD) for key in self._keys]

@@ -77,7 +77,9 @@ class Site:
     def wait_for_worker(self) -> None:
         """Waits until the server knows the workers that were started."""
         worker, wanted = self.workers[-1], len(self.workers)
-        worker.wait_until(lambda: self.ask("workers", spread=self.layout.spread)["workers"] >= wanted)
+        worker.wait_until(
+            lambda: self.ask("workers", spread=self.layout.spread)["workers"] >= wanted
+        )
 
     def pids(self) -> dict[str, int]:
         """Every process by the name of its part; runners are the workers' children."""
@@ -109,7 +111,9 @@ def site(layout: Layout = USUAL) -> Iterator[Site]:
         command = python("bench.producer", addresses[0], folder.name, *sampled)
         producer = Process("producer", command, folder, piped=True, env=env)
         stack.callback(producer.end)
-        yield Site(folder, store, servers, addresses, producer, stack, layout=layout, worker_env=env)
+        yield Site(
+            folder, store, servers, addresses, producer, stack, layout=layout, worker_env=env
+        )
 
 
 def _start_server(

@@ -25,9 +25,7 @@ def run(
         place.wait_for_worker()
         _warm_up(place, min(WARM_UP_TASKS, amount.tasks))
         with measured(place, probe) as result:
-            place.order(
-                "batches", tasks=amount.tasks, seconds=amount.seconds, spread=layout.spread
-            )
+            place.order("batches", tasks=amount.tasks, seconds=amount.seconds, spread=layout.spread)
             told = place.answer()
             end = _when_empty(place)
             result.tasks = told["tasks"]
