@@ -89,7 +89,9 @@ def _stack(axes: Any, found: Mapping[str, Any], name: str) -> None:
             axes.barh(labels, values, left=left, color=colour, label=part)
         left = [a + b for a, b in zip(left, values, strict=True)]
     axes.set_title(f"{name}: CPU of a task, µs", fontsize=10)
-    axes.set_xscale("symlog", linthresh=200)
+    for place, total in enumerate(left):
+        axes.annotate(f" {total:.0f}", (total, place), va="center", fontsize=8)
+    axes.margins(x=0.1)
     axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     if any(left):
