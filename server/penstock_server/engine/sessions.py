@@ -69,7 +69,10 @@ class Polls:
         if not self._supersede(poll):
             return Delivery(superseded=True)
         try:
-            return await self._wait(poll, wait)
+            delivery = await self._wait(poll, wait)
+            # It looked for tasks when the drain began, and found none.
+            delivery.reconnect |= self._draining and not delivery.leases
+            return delivery
         except asyncio.CancelledError:
             self.give_back(poll.namespace, _not_taken(poll.answer))
             raise

@@ -87,3 +87,31 @@ async def test_only_a_poll_that_serves_all_types_of_a_submit_spares_others_the_w
     assert not polls.waits_for("default", "q", {"a"}), "it has its answer, and waits no more"
     assert (await call).reconnect
     await background.stop()
+
+
+class Slow(Empty):
+    """Has nothing, and says so when it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_answer = asyncio.Event()
+
+    async def lease(self, *_: Any) -> tuple[int, list[PollAnswer]]:
+        self.leased.set()
+        await self.may_answer.wait()
+        return 1, [PollAnswer([], [], False)]
+
+
+async def test_a_poll_that_looks_in_vain_while_a_drain_begins_is_told_to_reconnect():
+    leases, background = Slow(), Background()
+    store: Any = SimpleNamespace(leases=leases, meta=SimpleNamespace(partitions=1))
+    polls = Polls(store, "server", background)
+    poll = Poll("default", "s", 1, queues=("q",), task_types=("t",), slots=1, most_bytes=1_000)
+    call = asyncio.ensure_future(polls.lease(poll, timedelta(seconds=10)))
+    await leases.leased.wait()
+
+    polls.drain()
+    leases.may_answer.set()
+
+    assert (await call).reconnect
+    await background.stop()
