@@ -7,6 +7,7 @@ are monotonic seconds, which all processes of a machine share.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import sys
 import time
@@ -42,6 +43,7 @@ class Producer:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._random = Random(7)
+        self._turn = itertools.count()
 
     async def obey(self, order: dict[str, Any]) -> Answer:
         """Carries out one order: its `do` names the method, the rest are its arguments."""
@@ -147,7 +149,8 @@ class Producer:
             if late and give_up is not None and time.monotonic() > give_up:
                 return
             priority = self._random.randrange(10) if priorities else None
-            group = str(self._random.randrange(groups)) if groups else ""
+            # In turn, across orders: what is leased in turn comes back in turn, so all stay in use.
+            group = str(next(self._turn) % groups) if groups else ""
             queue = queues[number % len(queues)]
             yield TaskRequest(
                 task_type, PAYLOAD, queue=queue, priority=priority, fairness_key=group

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import pytest
 from bench import cli, cpu, machine, profile, scenario
 from bench.figures import Figure, Summary, percentiles, summarise
 from bench.processes import Process, ProcessEnded, environment, python
+from bench.producer import Producer
 from bench.ratios import ratios
 from bench.report import Report, Result
 from bench.scenario import NoProbe, Scenario
 from bench.scenarios import all_scenarios, drain, flow
 from bench.scripts import ScriptTimes
+
+from penstock import TaskRequest
 
 TINY = replace(scenario.QUICK, tasks=3_000, seconds=5.0, calls=20, backlogs=(200,))
 
@@ -211,3 +216,25 @@ def test_results_are_drawn_as_png_and_svg(tmp_path):
     drawn = {path.name for path in (tmp_path / "drawn").iterdir()}
     assert drawn == {"rates.png", "rates.svg", "cpu.png", "cpu.svg"}
     assert "BullMQ kept" in (tmp_path / "drawn" / "rates.svg").read_text()
+
+
+class Taken:
+    """A client that takes everything and keeps it."""
+
+    def __init__(self) -> None:
+        self.requests: list[TaskRequest] = []
+
+    async def submit_many(self, requests: Iterable[TaskRequest]) -> list[Any]:
+        """Takes them; there are no results to look at."""
+        self.requests += requests
+        return []
+
+
+async def test_tasks_of_many_groups_are_spread_evenly_however_often_some_are_submitted():
+    client: Any = Taken()
+    producing = Producer(client)
+
+    await producing.do_batches(tasks=4, groups=3)
+    await producing.do_batches(tasks=2, groups=3)
+
+    assert [request.fairness_key for request in client.requests] == ["0", "1", "2", "0", "1", "2"]
