@@ -105,12 +105,15 @@ class Producer:
         return {"begin": begin, "end": time.monotonic(), "times": times}
 
     async def do_paced(self, *, tasks: int, seconds: float) -> Answer:
-        """Submits one by one, evenly over the time."""
+        """Submits one by one, evenly over the time; answers when each submit began, by task."""
+        sent: dict[str, float] = {}
         begin = time.monotonic()
         for number in range(tasks):
             await asyncio.sleep(begin + seconds * number / tasks - time.monotonic())
-            await self._client.submit(TASK_TYPE, PAYLOAD, queue=QUEUE)
-        return {"begin": begin, "end": time.monotonic(), "tasks": tasks}
+            start = time.monotonic()
+            submitted = await self._client.submit(TASK_TYPE, PAYLOAD, queue=QUEUE)
+            sent[submitted.task_id] = start
+        return {"begin": begin, "end": time.monotonic(), "sent": sent}
 
     async def do_leases(self, *, calls: int, count: int, groups: int = 0) -> Answer:
         """Leases `count` tasks per call; between calls ends them and submits as many anew, so that

@@ -16,7 +16,7 @@ from bench.producer import Producer
 from bench.ratios import ratios
 from bench.report import Report, Result
 from bench.scenario import NoProbe, Scenario
-from bench.scenarios import all_scenarios, drain, flow
+from bench.scenarios import all_scenarios, drain, flow, watch
 from bench.scripts import ScriptTimes
 
 from penstock import TaskRequest
@@ -238,3 +238,9 @@ async def test_tasks_of_many_groups_are_spread_evenly_however_often_some_are_sub
     await producing.do_batches(tasks=2, groups=3)
 
     assert [request.fairness_key for request in client.requests] == ["0", "1", "2", "0", "1", "2"]
+
+
+def test_a_watched_event_is_late_by_the_time_since_its_submit():
+    sent = {"a": 1.0, "b": 2.0}
+
+    assert watch.lags(sent, [("b", 2.5), ("a", 1.25), ("b", 4.0)]) == [0.5, 0.25, 2.0]
