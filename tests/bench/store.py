@@ -20,6 +20,7 @@ from penstock_server.store.keys import key
 DURABILITY: Final = "append-only file, fsync every second"
 _UNENDED_KEY: Final = key(0, "backlog")
 UNENDED_FIELD: Final = "default:n"
+_LOGS: Final = key(0, "logs", namespace="default", id="*")
 _OPTIONS: Final = {
     "port": "0",
     "appendonly": "yes",
@@ -49,6 +50,11 @@ class MeasuredStore:
     def unended(self) -> int:
         """Tasks of the default namespace that have not ended."""
         return int(self.client.hget(_UNENDED_KEY, UNENDED_FIELD) or 0)
+
+    def lines(self) -> int:
+        """Log lines that it keeps of the default namespace."""
+        logs = self.client.scan_iter(match=_LOGS, count=1_000)
+        return sum(int(self.client.xlen(name)) for name in logs)
 
     def memory(self) -> int:
         """Bytes that its data takes; buffers of the append-only file are left out."""
