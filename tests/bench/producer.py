@@ -16,13 +16,8 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from random import Random
 from typing import Any, Final
 
-from opentelemetry import trace
-from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio
-
 from bench.handlers import QUEUE, SPREAD, TASK_TYPE
+from bench.sampling import sample
 from penstock import Client, TaskRequest
 from penstock.options import ClientOptions
 from penstock.spec import to_spec
@@ -210,15 +205,6 @@ async def main(address: str) -> None:
         producer = Producer(client)
         while line := await loop.run_in_executor(None, sys.stdin.readline):
             print(json.dumps(await producer.obey(json.loads(line))), flush=True)
-
-
-def sample(share: float, endpoint: str) -> None:
-    """Begins a trace for each submit, sampled at this share, and sends the spans away."""
-    sampler = ParentBasedTraceIdRatio(share)
-    provider = TracerProvider(sampler=sampler)
-    exporter = OTLPSpanExporter(endpoint=endpoint, insecure=True)
-    provider.add_span_processor(BatchSpanProcessor(exporter))
-    trace.set_tracer_provider(provider)
 
 
 if __name__ == "__main__":

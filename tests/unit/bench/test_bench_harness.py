@@ -15,9 +15,11 @@ from bench.processes import Process, ProcessEnded, environment, python
 from bench.producer import Producer
 from bench.ratios import ratios
 from bench.report import Report, Result
+from bench.sampling import Evenly
 from bench.scenario import NoProbe, Scenario
 from bench.scenarios import all_scenarios, drain, flow, watch
 from bench.scripts import ScriptTimes
+from opentelemetry.sdk.trace.sampling import Decision
 
 from penstock import TaskRequest
 
@@ -244,3 +246,13 @@ def test_a_watched_event_is_late_by_the_time_since_its_submit():
     sent = {"a": 1.0, "b": 2.0}
 
     assert watch.lags(sent, [("b", 2.5), ("a", 1.25), ("b", 4.0)]) == [0.5, 0.25, 2.0]
+
+
+@pytest.mark.parametrize(("share", "sampled"), [(0.0, 0), (0.01, 10), (0.3, 300), (1.0, 1_000)])
+def test_a_share_of_the_traces_is_sampled_evenly(share: float, sampled: int):
+    sampler = Evenly(share)
+
+    decisions = [sampler.should_sample(None, 1, "send").decision for _ in range(1_000)]
+
+    assert decisions.count(Decision.RECORD_AND_SAMPLE) == sampled
+    assert decisions[:500].count(Decision.RECORD_AND_SAMPLE) == sampled // 2
