@@ -22,32 +22,34 @@ _PATIENCE: Final = 30.0
 
 
 class MeasuredCluster(MeasuredStore):
-    """Nodes that serve as one store, and a client that looks into all of them."""
+    """Nodes that serve as one store, a client that looks into all of them, and one for each."""
 
-    def __init__(self, nodes: list[Process], ports: list[int], partitions: int) -> None:
-        self.process = nodes[0]
-        self.url = f"redis://127.0.0.1:{ports[0]}"
-        self._nodes = nodes
+    def __init__(
+        self, processes: list[Process], nodes: list[redis.Redis], port: int, partitions: int
+    ) -> None:
+        self.process = processes[0]
+        self.url = f"redis://127.0.0.1:{port}"
+        self.nodes = nodes
+        self._processes = processes
         self._keys = [key(partition, "backlog") for partition in range(partitions)]
-        cluster: Any = redis.RedisCluster(host="127.0.0.1", port=ports[0])
+        cluster: Any = redis.RedisCluster(host="127.0.0.1", port=port)
         self.client = cluster
 
     def pids(self) -> dict[str, int]:
         """Its processes."""
-        return {f"store {number}": node.pid for number, node in enumerate(self._nodes)}
+        return {f"store {number}": process.pid for number, process in enumerate(self._processes)}
 
     def sizes(self) -> list[int]:
         """Keys of each node."""
-        cluster: Any = self.client
-        found: list[int] = [
-            cluster.execute_command("DBSIZE", target_nodes=node) for node in cluster.get_primaries()
-        ]
-        return found
+        told: list[Any] = [node.dbsize() for node in self.nodes]
+        return told
 
     def unended(self) -> int:
         """Tasks of the default namespace that have not ended."""
-        counts: list[Any] = [self.client.hget(key, UNENDED_FIELD) for key in self._keys]
-        return sum(int(count or 0) for count in counts)
+        with self.client.pipeline(transaction=False) as asked:
+            for name in self._keys:
+                asked.hget(name, UNENDED_FIELD)
+            return sum(int(count or 0) for count in asked.execute())
 
 
 @contextmanager
@@ -55,14 +57,14 @@ def running_cluster(folder: Path, layout: Layout) -> Iterator[MeasuredCluster]:
     """Starts the nodes with their data in `folder` and joins them; ends them with the block."""
     with ExitStack() as stack:
         ports = _free_ports(layout.nodes * 2)
-        nodes = []
+        processes, nodes = [], []
         for number in range(layout.nodes):
-            node = _start(folder, number, ports[2 * number], ports[2 * number + 1])
-            stack.callback(node.end)
-            nodes.append(node)
-        clients = [_client(node, port) for node, port in zip(nodes, ports[::2], strict=True)]
-        _join(clients, ports)
-        store = MeasuredCluster(nodes, ports[::2], layout.partitions)
+            process = _start(folder, number, ports[2 * number], ports[2 * number + 1])
+            stack.callback(process.end)
+            processes.append(process)
+            nodes.append(stack.enter_context(_client(process, ports[2 * number])))
+        _join(nodes, ports)
+        store = MeasuredCluster(processes, nodes, ports[0], layout.partitions)
         with store.client:
             yield store
 

@@ -17,18 +17,30 @@ def seconds_of(pids: Mapping[str, int]) -> dict[str, float]:
     for name, pid in pids.items():
         with suppress(psutil.NoSuchProcess):
             times = psutil.Process(pid).cpu_times()
-            children = times.children_user + times.children_system if name == "store" else 0.0
-            found[name] = times.user + times.system + children
+            found[name] = times.user + times.system
+            if part_of(name) == "store":
+                found[name] += times.children_user + times.children_system
     return found
+
+
+def part_of(name: str) -> str:
+    """The part that a process belongs to: `runner` for `runner 2`."""
+    return name.partition(" ")[0]
 
 
 def spent(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
     """What each part used between two looks; numbered parts such as `runner 2` are added up."""
     total: dict[str, float] = {}
     for name, value in after.items():
-        part = name.partition(" ")[0]
+        part = part_of(name)
         total[part] = total.get(part, 0.0) + value - before.get(name, 0.0)
     return total
+
+
+def apart(before: Mapping[str, float], after: Mapping[str, float], part: str) -> dict[str, float]:
+    """What each process of a part used; nothing if the part is one process."""
+    each = {name: it - before.get(name, 0.0) for name, it in after.items() if part_of(name) == part}
+    return each if len(each) > 1 else {}
 
 
 def threads_of(pid: int) -> list[tuple[str, float]]:

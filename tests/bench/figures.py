@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median, quantiles
 from typing import Any
@@ -50,8 +50,12 @@ def percentiles(seconds: Sequence[float]) -> list[Figure]:
     return [Figure("p50", cuts[49] * 1e3, "ms"), Figure("p99", cuts[98] * 1e3, "ms")]
 
 
-def cpu_figures(seconds: dict[str, float], tasks: int) -> list[Figure]:
-    """CPU per task of each part and together, in microseconds."""
+def cpu_figures(
+    seconds: Mapping[str, float], tasks: int, *, apart: Mapping[str, float] | None = None
+) -> list[Figure]:
+    """CPU per task of each part and together, in microseconds; then that of processes `apart`,
+    which the parts have already.
+    """
     parts = {"cpu all parts": sum(seconds.values())}
-    parts |= {f"cpu {part}": value for part, value in seconds.items()}
+    parts |= {f"cpu {part}": value for part, value in [*seconds.items(), *(apart or {}).items()]}
     return [Figure(name, value / tasks * 1e6, "µs/task") for name, value in parts.items()]

@@ -3,7 +3,9 @@
 - `<part>.folded`: call stacks with their counts; speedscope and every flame graph tool read them.
 - `<part>.top.txt`: the functions that used the most time, alone and with what they called.
 - `<part>.threads.txt`: CPU seconds of each thread; gRPC's own threads show only here.
-- `store.txt`: the store's own command statistics, and the time of each script.
+- `store.txt`: the store's own command statistics, and the time of each script; all nodes together.
+
+Where a part is several processes, each has its own files, e.g. `server-1.top.txt`.
 
 A profiled run is slower than others: its figures say where time goes, not how much there is.
 """
@@ -22,7 +24,7 @@ from typing import Any, Final
 from bench import cpu
 from bench.processes import ProcessEnded
 from bench.scenario import Place
-from bench.scripts import ScriptTimes, script_times, watch_scripts
+from bench.scripts import ScriptTimes, command_times, script_times, watch_scripts
 
 _RATE: Final = 200
 _SHOWN: Final = 60
@@ -44,16 +46,18 @@ class Profiler:
         self._program = find_profiler()
         self._runs = 0
         self._recorders: dict[str, subprocess.Popen[bytes]] = {}
+        self._names: dict[str, str] = {}
 
     def begin(self, site: Place) -> None:
         """Begins to record every process of the site."""
         self._runs += 1
         self._into = self._folder / f"{self._title} {self._runs}".replace(" ", "-")
         self._into.mkdir(parents=True, exist_ok=True)
-        site.store.client.config_resetstat()
         watch_scripts(site.store)
-        for part, pid in site.pids().items():
-            if part != "store":
+        pids = site.pids()
+        self._names = file_names(list(pids))
+        for part, pid in pids.items():
+            if cpu.part_of(part) != "store":
                 self._recorders[part] = self._record(part, pid)
 
     def end(self, site: Place, tasks: int) -> None:
@@ -68,19 +72,13 @@ class Profiler:
         for part, found in threads.items():
             lines = [f"{seconds:8.2f} s  {name}\n" for name, seconds in found]
             self._file(part, "threads.txt").write_text("".join(lines))
-        statistics = site.store.info("commandstats")
+        statistics = command_times(site.store.info("commandstats"))
         (self._into / "store.txt").write_text(
             store_text(statistics, script_times(site.store), tasks)
         )
 
     def _record(self, part: str, pid: int) -> subprocess.Popen[bytes]:
-        command = [
-            *(self._program, "record", "--pid", str(pid), "--format", "raw"),
-            *("--rate", str(_RATE), "--duration", str(_LONGEST)),
-            *("--output", str(self._folded(part))),
-            # To see C frames the recorder must halt the process for each sample.
-            "--native" if self._native else "--nonblocking",
-        ]
+        command = recording(self._program, pid, self._folded(part), native=self._native)
         with self._file(part, "log").open("wb") as log:
             return subprocess.Popen(command, stdout=log, stderr=log)
 
@@ -88,7 +86,30 @@ class Profiler:
         return self._file(part, "folded")
 
     def _file(self, part: str, ending: str) -> Path:
-        return self._into / f"{part.partition(' ')[0]}.{ending}"
+        return self._into / f"{self._names.get(part) or part.replace(' ', '-')}.{ending}"
+
+
+def recording(program: str, pid: int, folded: Path, *, native: bool) -> list[str]:
+    """The command that records a process into a file."""
+    return [
+        *(program, "record", "--pid", str(pid), "--format", "raw"),
+        *("--rate", str(_RATE), "--duration", str(_LONGEST)),
+        *("--output", str(folded)),
+        # To see C frames the recorder must halt the process for each sample.
+        "--native" if native else "--nonblocking",
+    ]
+
+
+def file_names(processes: Sequence[str]) -> dict[str, str]:
+    """The name of each process's files: its part, with a number where the part has several."""
+    parts = Counter(map(cpu.part_of, processes))
+    seen: Counter[str] = Counter()
+    names = {}
+    for process in processes:
+        part = cpu.part_of(process)
+        names[process] = f"{part}-{seen[part]}" if parts[part] > 1 else part
+        seen[part] += 1
+    return names
 
 
 def find_profiler() -> str:
@@ -140,9 +161,9 @@ def store_text(statistics: dict[str, Any], scripts: Sequence[ScriptTimes], tasks
     lines.append("\ncommand                      calls  µs/call  µs/task  calls/task\n")
     rows = sorted(statistics.items(), key=lambda row: -row[1]["usec"])
     for name, row in rows:
-        name = name.removeprefix("cmdstat_")
+        name, calls, micros = name.removeprefix("cmdstat_"), row["calls"], row["usec"]
         lines.append(
-            f"{name:22}{row['calls']:12}{row['usec_per_call']:9.2f}{row['usec'] / tasks:9.2f}"
-            f"{row['calls'] / tasks:12.2f}\n"
+            f"{name:22}{calls:12}{micros / max(1, calls):9.2f}{micros / tasks:9.2f}"
+            f"{calls / tasks:12.2f}\n"
         )
     return "".join(lines)

@@ -99,6 +99,7 @@ def measured(site: Place, probe: Probe) -> Iterator[Measured]:
     probe.begin(site)
     before = cpu.seconds_of(site.pids())
     yield result
-    spent = cpu.spent(before, cpu.seconds_of(site.pids()))
+    after = cpu.seconds_of(site.pids())
     probe.end(site, result.tasks)
-    result.cpu = cpu_figures(spent, result.tasks)
+    nodes = cpu.apart(before, after, "store")
+    result.cpu = cpu_figures(cpu.spent(before, after), result.tasks, apart=nodes)

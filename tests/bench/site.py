@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -82,15 +82,24 @@ class Site:
         )
 
     def pids(self) -> dict[str, int]:
-        """Every process by the name of its part; runners are the workers' children."""
+        """Every process by the name of its part; runners are among the workers' children."""
         found = self.store.pids()
         found |= {f"server {number}": server.pid for number, server in enumerate(self.servers)}
         found["producer"] = self.producer.pid
         for number, worker in enumerate(self.workers):
             found[f"supervisor {number}"] = worker.pid
-            children = psutil.Process(worker.pid).children()
-            found |= {f"runner {number}.{child.pid}": child.pid for child in children}
+            found |= {f"runner {number}.{pid}": pid for pid in _runners(worker.pid)}
         return found
+
+
+def _runners(worker: int) -> list[int]:
+    """Not the guard: a shell beside each runner, which sleeps until the worker is gone."""
+    found = []
+    for child in psutil.Process(worker).children():
+        with suppress(psutil.NoSuchProcess):
+            if "penstock_worker.runner" in child.cmdline():
+                found.append(child.pid)
+    return found
 
 
 @contextmanager

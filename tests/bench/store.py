@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -31,21 +31,22 @@ _OPTIONS: Final = {
 
 
 class MeasuredStore:
-    """A store that serves, and a client that looks into it."""
+    """A store that serves, a client that looks into it, and one for each of its nodes."""
 
     def __init__(self, process: Process, path: Path) -> None:
         self.process = process
         self.url = f"unix://{path}"
         self.client: redis.Redis = redis.Redis(unix_socket_path=str(path))
+        self.nodes: Sequence[redis.Redis] = [self.client]
 
     def pids(self) -> dict[str, int]:
         """Its processes."""
         return {"store": self.process.pid}
 
-    def info(self, section: str) -> dict[str, Any]:
-        """A section of the store's own report."""
-        found: dict[str, Any] = self.client.info(section)
-        return found
+    def info(self, section: str) -> list[dict[str, Any]]:
+        """A section of each node's own report."""
+        told: list[Any] = [node.info(section) for node in self.nodes]
+        return told
 
     def unended(self) -> int:
         """Tasks of the default namespace that have not ended."""
@@ -58,8 +59,10 @@ class MeasuredStore:
 
     def memory(self) -> int:
         """Bytes that its data takes; buffers of the append-only file are left out."""
-        facts = self.info("memory")
-        return int(facts["used_memory"]) - int(facts.get("mem_aof_buffer", 0))
+        return sum(
+            int(facts["used_memory"]) - int(facts.get("mem_aof_buffer", 0))
+            for facts in self.info("memory")
+        )
 
 
 @contextmanager

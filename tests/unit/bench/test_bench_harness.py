@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 from bench import cli, cpu, machine, profile, scenario
-from bench.figures import Figure, Summary, percentiles, summarise
+from bench.figures import Figure, Summary, cpu_figures, percentiles, summarise
 from bench.processes import Process, ProcessEnded, environment, python
 from bench.producer import Producer
 from bench.ratios import ratios
 from bench.report import Report, Result
 from bench.sampling import Evenly
 from bench.scenario import NoProbe, Scenario
-from bench.scenarios import all_scenarios, drain, flow, watch
-from bench.scripts import ScriptTimes
+from bench.scenarios import all_scenarios, drain, flow, scale, watch
+from bench.scripts import ScriptTimes, command_times
 from opentelemetry.sdk.trace.sampling import Decision
 
 from penstock import TaskRequest
@@ -115,6 +119,38 @@ def test_cpu_of_numbered_parts_is_added_up():
     assert cpu.spent(before, after) == {"server": 2.0, "runner": 5.0}
 
 
+def test_nodes_of_a_store_are_told_apart_and_counted_once():
+    before = {"store 0": 1.0, "store 1": 1.0, "server 0": 0.0}
+    after = {"store 0": 2.0, "store 1": 4.0, "server 0": 1.0}
+    nodes = cpu.apart(before, after, "store")
+
+    figures = cpu_figures(cpu.spent(before, after), 1_000_000, apart=nodes)
+
+    found = {figure.name: figure.value for figure in figures}
+    assert found["cpu store"] == 4.0
+    assert (found["cpu store 0"], found["cpu store 1"]) == (1.0, 3.0)
+    assert found["cpu all parts"] == 5.0
+    assert cpu.apart({"store": 1.0}, {"store": 2.0}, "store") == {}, "one node says nothing more"
+
+
+def test_the_children_of_every_store_node_count_as_the_store():
+    me = os.getpid()
+    subprocess.run([sys.executable, "-c", "sum(range(10_000_000))"], check=True)
+
+    found = cpu.seconds_of({"store": me, "store 1": me, "server 0": me})
+
+    assert found["store 1"] == pytest.approx(found["store"], abs=0.02)
+    assert found["store 1"] > found["server 0"]
+
+
+def test_what_more_nodes_would_carry_is_computed_from_the_cpu_of_the_store():
+    measured = [Figure("cpu all parts", 100.0, "µs/task"), Figure("cpu store", 50.0, "µs/task")]
+
+    figure = scale.projected(measured, 3)
+
+    assert (figure.value, figure.unit) == (60_000.0, "tasks/s, computed")
+
+
 def test_a_report_names_machine_versions_and_why_it_is_not_comparable():
     measured = Scenario(name="flow", variant="x", executor="who", run=lambda *_: [])
     report = Report(TINY, 1, ["the machine is busy"])
@@ -152,9 +188,27 @@ def test_the_busiest_functions_are_told_by_own_time_and_with_callees():
     assert "100.0%  main" in whole
 
 
-def test_the_time_of_the_store_is_told_per_task():
-    statistics = {"cmdstat_hset": {"calls": 20, "usec": 40, "usec_per_call": 2.0}}
+def test_each_process_has_files_of_its_own_in_a_profile():
+    names = profile.file_names(["store 0", "store 1", "server 0", "producer", "runner 0.77"])
 
+    assert list(names.values()) == ["store-0", "store-1", "server", "producer", "runner"]
+
+
+@pytest.mark.parametrize(("native", "flag"), [(True, "--native"), (False, "--nonblocking")])
+def test_a_profile_halts_processes_only_to_see_c_code(native: bool, flag: str):
+    command = profile.recording("py-spy", 1, Path("server.folded"), native=native)
+
+    assert {"--native", "--nonblocking"} & set(command) == {flag}, "py-spy refuses both together"
+
+
+def test_the_time_of_the_store_is_told_per_task():
+    nodes = [
+        {"cmdstat_hset": {"calls": 15, "usec": 30}},
+        {"cmdstat_hset": {"calls": 5, "usec": 10}},
+    ]
+    statistics = command_times(nodes)
+
+    assert statistics == {"cmdstat_hset": {"calls": 20, "usec": 40}}
     text = profile.store_text(statistics, [ScriptTimes("submit", 2, 100)], 10)
 
     assert "10.00" in text  # 100 µs of the script over 10 tasks
