@@ -19,12 +19,22 @@ from bench.peers.peer import missing
 from bench.plot import PlotterMissing, plot
 from bench.processes import ProcessEnded
 from bench.profile import Profiler, ProfilerMissing
-from bench.report import Report, Result, number
+from bench.report import FORMAT, Report, Result, number
 from bench.scenario import QUICK, Amount, NoProbe, Probe, Scenario, TooFew
 from bench.scenarios import all_scenarios
 
 RESULTS: Final = Path(__file__).with_name("results")
 _RUNS: Final = 5
+
+
+class NoResults(Exception):
+    """A file is not one that `--json` or `--save` wrote."""
+
+
+_FAILURES: Final = (
+    *(NoResults, PlotterMissing, ProcessEnded, ProfilerMissing),
+    *(TimeoutError, TooFew),
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -75,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     console = Console()
     try:
         if options.plot_of:
-            drawn = plot(json.loads(options.plot_of.read_text()), options.plot or Path())
+            drawn = plot(_results(options.plot_of), options.plot or Path())
             print("\n".join(map(str, drawn)))
             return 0
         report = measure(chosen, options, disquiet, console)
@@ -84,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             report.write(path)
         if options.plot:
             plot(report.as_json(), options.plot)
-    except (PlotterMissing, ProcessEnded, ProfilerMissing, TimeoutError, TooFew) as error:
+    except _FAILURES as error:
         print(f"penstock bench: {error}", file=sys.stderr)
         return 1
     return 0
@@ -155,6 +165,17 @@ def _refusal(
     if options.save and disquiet:
         return f"--save needs a quiet machine: {'; '.join(disquiet)}"
     return ""
+
+
+def _results(path: Path) -> dict[str, Any]:
+    """What an earlier measurement wrote. Raises NoResults."""
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise NoResults(f"{path} cannot be drawn: {error}") from error
+    if not isinstance(told, dict) or told.get("format") != FORMAT:
+        raise NoResults(f"{path} cannot be drawn: it is not what --json writes")
+    return told
 
 
 def _files(options: argparse.Namespace) -> list[Path]:

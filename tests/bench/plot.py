@@ -14,7 +14,7 @@ _PARTS: Final = {
     "store": "#d62828",
     "supervisor": "#f77f00",
     "runner": "#fcbf49",
-    "worker": "#f77f00",
+    "worker": "#9c5700",
 }
 _RATES: Final = (
     ("flow", "rate", "tasks/s while they are submitted"),
@@ -31,6 +31,7 @@ class PlotterMissing(Exception):
 def plot(report: Mapping[str, Any], folder: Path) -> list[Path]:
     """Draws a report as its JSON has it; the files. Raises PlotterMissing."""
     try:
+        from matplotlib import rc_context
         from matplotlib.figure import Figure as Canvas
     except ImportError as error:
         raise PlotterMissing(
@@ -41,12 +42,18 @@ def plot(report: Mapping[str, Any], folder: Path) -> list[Path]:
     for axes, (name, figure, title) in zip(rates.subplots(1, 3), _RATES, strict=True):
         _bars(axes, _rows(found, name, figure), title)
     costs = Canvas(figsize=(11, 4.5), layout="constrained")
+    shown: dict[str, Any] = {}
     for axes, name in zip(costs.subplots(1, 2), _COSTLY, strict=True):
-        _stack(axes, found, name)
+        shown |= _stack(axes, found, name)
+    if shown:
+        # Beside the bars, not over them.
+        costs.legend(shown.values(), shown, loc="outside upper center", ncols=6, frameon=False)
     for canvas in (rates, costs):
         canvas.supxlabel(_facts(report), fontsize=8, color="#666666")
     folder.mkdir(parents=True, exist_ok=True)
-    return _write({"rates": rates, "cpu": costs}, folder)
+    # Names inside of an SVG are drawn at random otherwise: the same results give the same file.
+    with rc_context({"svg.hashsalt": "penstock"}):
+        return _write({"rates": rates, "cpu": costs}, folder)
 
 
 def _rows(
@@ -79,14 +86,18 @@ def _bars(axes: Any, rows: Sequence[tuple[str, float, float, float]], title: str
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _stack(axes: Any, found: Mapping[str, Any], name: str) -> None:
+def _stack(axes: Any, found: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Draws the parts one after the other, to a linear scale: lengths are what is compared. Gives
+    what stands for each part.
+    """
+    shown = {}
     bars = {_label(title, name): result for title, result in found.items() if _label(title, name)}
     labels = sorted(bars, key=lambda label: _cost(bars[label], "cpu all parts"))
     left = [0.0] * len(labels)
     for part, colour in _PARTS.items():
         values = [_cost(bars[label], f"cpu {part}") for label in labels]
         if any(values):
-            axes.barh(labels, values, left=left, color=colour, label=part)
+            shown[part] = axes.barh(labels, values, left=left, color=colour)
         left = [a + b for a, b in zip(left, values, strict=True)]
     axes.set_title(f"{name}: CPU of a task, µs", fontsize=10)
     for place, total in enumerate(left):
@@ -94,8 +105,7 @@ def _stack(axes: Any, found: Mapping[str, Any], name: str) -> None:
     axes.margins(x=0.1)
     axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
-    if any(left):
-        axes.legend(fontsize=7, frameon=False)
+    return shown
 
 
 def _cost(result: Mapping[str, Any], figure: str) -> float:
@@ -116,7 +126,7 @@ def _write(canvases: Mapping[str, Any], folder: Path) -> list[Path]:
     for name, canvas in canvases.items():
         for form in ("png", "svg"):
             path = folder / f"{name}.{form}"
-            # Without a date, so that the same results give the same file.
+            # Without a date, for the same reason.
             canvas.savefig(path, dpi=120, metadata={"Date": None} if form == "svg" else None)
             written.append(path)
     return written

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench import cli, cpu, machine, profile, scenario
+from bench import cli, cpu, machine, plot, profile, scenario
 from bench.figures import Figure, Summary, cpu_figures, percentiles, summarise
 from bench.processes import Process, ProcessEnded, environment, python
 from bench.producer import Producer
 from bench.ratios import ratios
-from bench.report import Report, Result
+from bench.report import FORMAT, Report, Result
 from bench.sampling import Evenly
 from bench.scenario import NoProbe, Scenario
 from bench.scenarios import all_scenarios, drain, flow, scale, watch
@@ -253,6 +253,7 @@ def test_versions_name_what_the_peers_are_pinned_to():
 
 def test_results_are_drawn_as_png_and_svg(tmp_path):
     results = {
+        "format": FORMAT,
         "results": [
             {
                 "scenario": scenario,
@@ -272,6 +273,10 @@ def test_results_are_drawn_as_png_and_svg(tmp_path):
     drawn = {path.name for path in (tmp_path / "drawn").iterdir()}
     assert drawn == {"rates.png", "rates.svg", "cpu.png", "cpu.svg"}
     assert "BullMQ kept" in (tmp_path / "drawn" / "rates.svg").read_text()
+    plot.plot(results, tmp_path / "again")
+    for name in drawn:
+        again = (tmp_path / "again" / name).read_bytes()
+        assert again == (tmp_path / "drawn" / name).read_bytes(), "the same results, the same file"
 
 
 class Taken:
@@ -310,3 +315,22 @@ def test_a_share_of_the_traces_is_sampled_evenly(share: float, sampled: int):
 
     assert decisions.count(Decision.RECORD_AND_SAMPLE) == sampled
     assert decisions[:500].count(Decision.RECORD_AND_SAMPLE) == sampled // 2
+
+
+@pytest.mark.parametrize("text", [None, "not JSON", "[]", '{"format": 0}'])
+def test_what_is_no_result_is_not_drawn_and_the_message_names_the_file(text, tmp_path, capsys):
+    source = tmp_path / "results.json"
+    if text is not None:
+        source.write_text(text)
+
+    status = cli.main(["--plot-of", str(source), "--plot", str(tmp_path / "drawn")])
+
+    assert status == 1
+    assert str(source) in capsys.readouterr().err
+
+
+def test_without_what_draws_the_message_names_the_command_that_installs_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+
+    with pytest.raises(plot.PlotterMissing, match="pip install"):
+        plot.plot({"results": []}, tmp_path)
