@@ -158,22 +158,13 @@ class Connection:
 
     async def memory(self) -> tuple[int, int]:
         """Bytes that the fullest node uses, and its `maxmemory`; the latter 0 if it has none."""
-        client = self.reads
-        if isinstance(client, RedisCluster):
-            told = await self._asked(client.info("memory", target_nodes=RedisCluster.ALL_NODES))
-            nodes = list(told.values())
-        else:
-            nodes = [await self._asked(client.info("memory"))]
+        everywhere: dict[str, Any] = {}
+        if isinstance(self.reads, RedisCluster):
+            everywhere = {"target_nodes": RedisCluster.ALL_NODES}
+        told = await self._command(self.reads, "INFO", "memory", **everywhere)
+        nodes = told.values() if everywhere else [told]
         pairs = [(int(node["used_memory"]), int(node.get("maxmemory", 0))) for node in nodes]
         return max(pairs, key=lambda pair: pair[0] / pair[1] if pair[1] else 0.0)
-
-    async def _asked(self, call: Any) -> Any:
-        try:
-            return await call
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:
-            raise translate(error) or error from error
 
     async def _command(self, client: AnyRedis, *command: Any, **options: Any) -> Any:
         task = asyncio.current_task()
