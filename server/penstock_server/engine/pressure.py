@@ -28,11 +28,6 @@ class Pressure:
         self.reason = ""
         """Why nothing is leased; empty while it is."""
 
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing may be leased."""
-        return bool(self.reason)
-
     def may_lease(self) -> bool:
         """Whether tasks may be leased."""
         return not self.reason
@@ -41,13 +36,13 @@ class Pressure:
         """Reads how full the fullest node of the store is."""
         used, most = await self._store.connection.memory()
         share = 100 * used / most if most else 0.0
-        was_over = self.is_over
-        if share >= self._percent - (_EASE if was_over else 0):
+        could_lease = self.may_lease()
+        if share >= self._percent - (0 if could_lease else _EASE):
             self.reason = (
                 f"the store uses {used:,} bytes, {share:.0f} % of its maxmemory; leasing stops at"
                 f" {self._percent} %"
             )
         else:
             self.reason = ""
-        if self.is_over != was_over:
+        if self.may_lease() != could_lease:
             self._observer.leasing_stopped(self.reason)
