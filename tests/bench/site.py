@@ -134,12 +134,11 @@ def _start_server(
     stack: ExitStack,
 ) -> tuple[Process, str]:
     ready = folder / f"ready{number or ''}.json"
-    settings = {"store.partitions": layout.partitions}
     command = python(
         "penstock_server",
         *("--listen", "127.0.0.1:0", "--metrics", "off"),
         *("--store", store.url, "--ready-file", str(ready)),
-        *(word for name, value in settings.items() for word in ("--set", f"{name}={value}")),
+        *("--set", f"store.partitions={layout.partitions}"),
         *(["--set", f"telemetry.otlp_endpoint={traces}"] if traces else []),
     )
     server = Process(f"server{number or ''}", command, folder, piped=False)

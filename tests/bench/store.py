@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import socket
 import time
 from collections.abc import Iterator, Sequence
@@ -88,8 +87,9 @@ def running_store(folder: Path) -> Iterator[MeasuredStore]:
 
 def store_command(options: dict[str, str]) -> list[str]:
     """The command that starts a store which keeps its data as every measured one does."""
-    words = [f"--{name} {value}".split(" ", 1) for name, value in (_OPTIONS | options).items()]
-    return [str(find_binary()), *itertools.chain.from_iterable(words)]
+    settings = _OPTIONS | options
+    words = [word for name, value in settings.items() for word in (f"--{name}", value)]
+    return [str(find_binary()), *words]
 
 
 def _answers(path: Path) -> bool:
