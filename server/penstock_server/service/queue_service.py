@@ -11,6 +11,7 @@ from penstock_server.model.errors import EtagMismatch
 from penstock_server.service import validate
 from penstock_server.service.convert import queue as convert
 from penstock_server.service.convert import task as convert_task
+from penstock_server.service.convert.masked import merged
 from penstock_server.service.tokens import decode_page_token, encode_page_token
 from penstock_server.service.validate import Limits
 
@@ -55,7 +56,7 @@ class QueueService(queue_service_pb2_grpc.QueueServiceServicer):
         known, version = await self._queues.config(namespace, request.queue)
         if request.etag and request.etag != f"{version:x}":
             raise EtagMismatch(etag=request.etag)
-        config = convert.merged_config(known, request.config, request.update_mask.paths)
+        config = merged(known, request.config, request.update_mask.paths)
         # Held against the version that was read: two updates at once cannot undo each other.
         view = await self._queues.configure(
             namespace, request.queue, config.SerializeToString(), version=version

@@ -10,6 +10,7 @@ from penstock_server.engine.task_types import TaskTypeConfigs
 from penstock_server.model.errors import EtagMismatch
 from penstock_server.service import validate
 from penstock_server.service.convert import task_type as convert
+from penstock_server.service.convert.masked import merged
 from penstock_server.service.tokens import decode_page_token, encode_page_token
 from penstock_server.service.validate import Limits
 
@@ -67,7 +68,7 @@ class TaskTypeService(task_type_service_pb2_grpc.TaskTypeServiceServicer):
         known = await self._types.get(namespace, request.task_type)
         if request.etag and request.etag != f"{known.version:x}":
             raise EtagMismatch(etag=request.etag)
-        config = convert.merged_config(known.config, request.config, request.update_mask.paths)
+        config = merged(known.config, request.config, request.update_mask.paths)
         # Held against the version that was read: two updates at once cannot undo each other.
         record = await self._types.update(
             namespace, request.task_type, config.SerializeToString(), version=known.version

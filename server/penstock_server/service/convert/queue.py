@@ -52,23 +52,6 @@ def _set_stats(stats: queue_pb2.QueueStats, view: QueueView) -> None:
         set_span(stats.oldest_ready_age, max(0, record.now_ms - record.oldest_ready_ms))
 
 
-def merged_config(
-    known: bytes, given: queue_pb2.QueueConfig, paths: Sequence[str]
-) -> queue_pb2.QueueConfig:
-    """The config after an update with a mask; an empty mask takes the fields that are set."""
-    config = queue_pb2.QueueConfig.FromString(known)
-    if "*" in paths:
-        return given
-    set_fields = {field.name: value for field, value in given.ListFields()}
-    for name in paths or set_fields:
-        config.ClearField(name)  # type: ignore[arg-type]  # validated names
-        if name == "description":
-            config.description = given.description
-        elif name in set_fields:
-            getattr(config, name).CopyFrom(set_fields[name])
-    return config
-
-
 def namespace(record: NamespaceRecord) -> Namespace:
     """A namespace."""
     message = Namespace.FromString(record.data)
