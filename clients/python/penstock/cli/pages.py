@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable, Iterator
+from typing import Final, Protocol, TypeVar
 
 from penstock.cli.rpc import Server
 from penstock.v1.namespace_pb2 import Namespace
@@ -18,49 +19,50 @@ from penstock.v1.worker_service_pb2 import ListWorkersRequest
 _PAGE: Final = 200
 
 
+class _Paged(Protocol):
+    page_size: int
+    page_token: str
+
+
+class _Page(Protocol):
+    next_page_token: str
+
+
+_Request = TypeVar("_Request", bound=_Paged)
+_Response = TypeVar("_Response", bound=_Page)
+
+
 def all_queues(server: Server, namespace: str) -> list[Queue]:
     """Every queue of a namespace, by name."""
-    found: list[Queue] = []
-    request = ListQueuesRequest(namespace=namespace, page_size=_PAGE)
-    while True:
-        page = server.queues.ListQueues(request)
-        found.extend(page.queues)
-        if not page.next_page_token:
-            return found
-        request.page_token = page.next_page_token
+    pages = _pages(server.queues.ListQueues, ListQueuesRequest(namespace=namespace))
+    return [queue for page in pages for queue in page.queues]
 
 
 def all_task_types(server: Server, namespace: str) -> list[TaskType]:
     """Every task type of a namespace that has a record, by name."""
-    found: list[TaskType] = []
-    request = ListTaskTypesRequest(namespace=namespace, page_size=_PAGE)
-    while True:
-        page = server.task_types.ListTaskTypes(request)
-        found.extend(page.task_types)
-        if not page.next_page_token:
-            return found
-        request.page_token = page.next_page_token
+    pages = _pages(server.task_types.ListTaskTypes, ListTaskTypesRequest(namespace=namespace))
+    return [task_type for page in pages for task_type in page.task_types]
 
 
 def all_workers(server: Server, namespace: str, queue: str = "") -> list[Worker]:
     """Every worker session that was heard of lately, newest first; of one queue if it is named."""
-    found: list[Worker] = []
-    request = ListWorkersRequest(namespace=namespace, queue=queue, page_size=_PAGE)
-    while True:
-        page = server.workers.ListWorkers(request)
-        found.extend(page.workers)
-        if not page.next_page_token:
-            return found
-        request.page_token = page.next_page_token
+    request = ListWorkersRequest(namespace=namespace, queue=queue)
+    pages = _pages(server.workers.ListWorkers, request)
+    return [worker for page in pages for worker in page.workers]
 
 
 def all_namespaces(server: Server) -> list[Namespace]:
     """Every namespace that the caller may see, by name."""
-    found: list[Namespace] = []
-    request = ListNamespacesRequest(page_size=_PAGE)
+    pages = _pages(server.namespaces.ListNamespaces, ListNamespacesRequest())
+    return [namespace for page in pages for namespace in page.namespaces]
+
+
+def _pages(call: Callable[[_Request], _Response], request: _Request) -> Iterator[_Response]:
+    """The answers of a list method, up to the last one."""
+    request.page_size = _PAGE
     while True:
-        page = server.namespaces.ListNamespaces(request)
-        found.extend(page.namespaces)
+        page = call(request)
+        yield page
         if not page.next_page_token:
-            return found
+            return
         request.page_token = page.next_page_token
