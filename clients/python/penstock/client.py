@@ -26,7 +26,8 @@ from penstock.errors import PenstockError, TaskCancelled, TaskFailed, TaskNotFou
 from penstock.event import WatchUpdate
 from penstock.execution import Execution, LogLine
 from penstock.options import ClientOptions
-from penstock.services import PAGE_SIZE, Namespaces, Queues, Workers
+from penstock.pages import Pages
+from penstock.services import Namespaces, Queues, Workers
 from penstock.spec import TaskFields, TaskRequest, item_fields, to_spec
 from penstock.submit import SubmitResult, new_request_id
 from penstock.task import Task
@@ -181,16 +182,10 @@ class Client:
 
     async def executions(self, task_id: str) -> AsyncGenerator[Execution, None]:
         """The executions of a task that are kept, newest first. Raises TaskNotFound."""
-        request = pb.ListExecutionsRequest(
-            namespace=self.options.namespace, task_id=task_id, page_size=PAGE_SIZE
-        )
-        while True:
-            page = await self._transport.call(self._transport.tasks.ListExecutions, request)
+        request = pb.ListExecutionsRequest(namespace=self.options.namespace, task_id=task_id)
+        async for page in Pages(self._transport, self._transport.tasks.ListExecutions, request):
             for execution in page.executions:
                 yield Execution(execution)
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
 
     async def execution(
         self, task_id: str, number: int = 0, *, timeout: timedelta | None = None

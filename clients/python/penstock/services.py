@@ -11,14 +11,13 @@ from datetime import timedelta
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from penstock.errors import NamespaceNotFound, PenstockError
+from penstock.pages import Pages
 from penstock.spec import RetryPolicy, Timeouts
 from penstock.transport import Transport
 from penstock.v1 import namespace_pb2, queue_pb2, worker_pb2
 from penstock.v1 import namespace_service_pb2 as namespaces_pb
 from penstock.v1 import queue_service_pb2 as queues_pb
 from penstock.v1 import worker_service_pb2 as workers_pb
-
-PAGE_SIZE = 200
 
 
 class Queues:
@@ -35,14 +34,10 @@ class Queues:
 
     async def list(self) -> AsyncGenerator[queue_pb2.Queue, None]:
         """Every queue, by name; pages are fetched as they are needed."""
-        request = queues_pb.ListQueuesRequest(namespace=self._namespace, page_size=PAGE_SIZE)
-        while True:
-            page = await self._transport.call(self._transport.queues.ListQueues, request)
+        request = queues_pb.ListQueuesRequest(namespace=self._namespace)
+        async for page in Pages(self._transport, self._transport.queues.ListQueues, request):
             for queue in page.queues:
                 yield queue
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
 
     async def update(
         self,
@@ -107,16 +102,10 @@ class Workers:
 
     async def list(self, *, queue: str = "") -> AsyncGenerator[worker_pb2.Worker, None]:
         """Sessions heard of in the last minutes, newest first; `queue`: those that poll it."""
-        request = workers_pb.ListWorkersRequest(
-            namespace=self._namespace, queue=queue, page_size=PAGE_SIZE
-        )
-        while True:
-            page = await self._transport.call(self._transport.workers.ListWorkers, request)
+        request = workers_pb.ListWorkersRequest(namespace=self._namespace, queue=queue)
+        async for page in Pages(self._transport, self._transport.workers.ListWorkers, request):
             for worker in page.workers:
                 yield worker
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
 
     async def drain(self, session_id: str, *, reason: str = "") -> worker_pb2.Worker:
         """Tells a session to lease nothing more. Raises WorkerNotFound."""
@@ -149,14 +138,10 @@ class Namespaces:
 
     async def list(self) -> AsyncGenerator[namespace_pb2.Namespace, None]:
         """The namespaces that the caller may see, by name."""
-        request = namespaces_pb.ListNamespacesRequest(page_size=PAGE_SIZE)
-        while True:
-            page = await self._transport.call(self._transport.namespaces.ListNamespaces, request)
+        method = self._transport.namespaces.ListNamespaces
+        async for page in Pages(self._transport, method, namespaces_pb.ListNamespacesRequest()):
             for namespace in page.namespaces:
                 yield namespace
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
 
     async def update(
         self,

@@ -6,7 +6,8 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import timedelta
 
 from penstock.errors import PenstockError, TaskTypeNotFound
-from penstock.services import PAGE_SIZE, mask
+from penstock.pages import Pages
+from penstock.services import mask
 from penstock.spec import RetryPolicy, Timeouts
 from penstock.transport import Transport
 from penstock.v1 import task_type_pb2
@@ -49,14 +50,10 @@ class TaskTypes:
 
     async def list(self) -> AsyncGenerator[task_type_pb2.TaskType, None]:
         """Every record, by name; pages are fetched as they are needed."""
-        request = pb.ListTaskTypesRequest(namespace=self._namespace, page_size=PAGE_SIZE)
-        while True:
-            page = await self._transport.call(self._transport.task_types.ListTaskTypes, request)
+        request = pb.ListTaskTypesRequest(namespace=self._namespace)
+        async for page in Pages(self._transport, self._transport.task_types.ListTaskTypes, request):
             for task_type in page.task_types:
                 yield task_type
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
 
     async def update(
         self,

@@ -21,8 +21,12 @@ from penstock import (
     TaskRequest,
     TaskState,
     Timeouts,
+    pages,
 )
 from penstock import payload as payloads
+from penstock.cli import pages as cli_pages
+from penstock.cli.rpc import connected
+from penstock.cli.session import Session
 from penstock.errors import (
     EtagMismatch,
     FieldInvalid,
@@ -296,6 +300,31 @@ async def test_queues_are_set_paused_peeked_and_purged(client):
     assert purged == 3
     assert not resumed.paused
     assert "q" in [queue.queue async for queue in client.queues.list()]
+
+
+async def test_a_list_of_several_pages_is_read_to_its_end(client, monkeypatch):
+    monkeypatch.setattr(pages, "PAGE_SIZE", 2)
+    names = [f"q{number}" for number in range(5)]
+    for name in names:
+        await client.queues.pause(name)
+
+    listed = [queue.queue async for queue in client.queues.list()]
+
+    assert listed == names
+
+
+def test_the_command_line_reads_a_list_of_several_pages_to_its_end(penstock_client, monkeypatch):
+    monkeypatch.setattr(cli_pages, "PAGE_SIZE", 2)
+    names = [f"q{number}" for number in range(5)]
+    with penstock_client as client:
+        for name in names:
+            client.queues.pause(name)
+
+        options = client.options
+        with connected(Session(address=options.address)) as server:
+            listed = cli_pages.all_queues(server, options.namespace)
+
+    assert [queue.queue for queue in listed] == names
 
 
 async def first_worker(client: Client) -> worker_pb2.Worker:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final, Protocol, TypeVar
+from typing import TypeVar
 
 from penstock.cli.rpc import Server
+from penstock.pages import PAGE_SIZE, ListRequest, ListResponse
 from penstock.v1.namespace_pb2 import Namespace
 from penstock.v1.namespace_service_pb2 import ListNamespacesRequest
 from penstock.v1.queue_pb2 import Queue
@@ -15,21 +16,8 @@ from penstock.v1.task_type_service_pb2 import ListTaskTypesRequest
 from penstock.v1.worker_pb2 import Worker
 from penstock.v1.worker_service_pb2 import ListWorkersRequest
 
-#: Entries per page: few calls, and no answer near a message's largest size.
-_PAGE: Final = 200
-
-
-class _Paged(Protocol):
-    page_size: int
-    page_token: str
-
-
-class _Page(Protocol):
-    next_page_token: str
-
-
-_Request = TypeVar("_Request", bound=_Paged)
-_Response = TypeVar("_Response", bound=_Page)
+_Request = TypeVar("_Request", bound=ListRequest)
+_Response = TypeVar("_Response", bound=ListResponse)
 
 
 def all_queues(server: Server, namespace: str) -> list[Queue]:
@@ -59,7 +47,7 @@ def all_namespaces(server: Server) -> list[Namespace]:
 
 def _pages(call: Callable[[_Request], _Response], request: _Request) -> Iterator[_Response]:
     """The answers of a list method, up to the last one."""
-    request.page_size = _PAGE
+    request.page_size = PAGE_SIZE
     while True:
         page = call(request)
         yield page
