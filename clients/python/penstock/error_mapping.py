@@ -7,7 +7,7 @@ gRPC itself) becomes an exception that names the address and says what to try.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +24,30 @@ if TYPE_CHECKING:
 DOMAIN: Final = "penstock"
 _DETAILS_KEY: Final = "grpc-status-details-bin"
 _REASON_PREFIX: Final = len("ERROR_REASON_")
+
+# Class of every reason. A test compares it with the contract's enum.
+BY_REASON: Final[Mapping[str, type[PenstockError]]] = {
+    kind.reason: kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, PenstockError) and kind.reason
+}
+
+# Class for a reason that this version does not know yet, by its canonical code.
+_BY_CODE: Final[Mapping[int, type[PenstockError]]] = {
+    1: errors.TryLater,
+    3: errors.InvalidRequest,
+    4: errors.DeadlineExceeded,
+    5: errors.NotFound,
+    6: errors.AlreadyExists,
+    7: errors.PermissionDenied,
+    8: errors.TryLater,
+    9: errors.Conflict,
+    10: errors.Conflict,
+    12: errors.Unimplemented,
+    13: errors.Internal,
+    14: errors.TryLater,
+    16: errors.Unauthenticated,
+}
 
 
 def from_rpc_error(error: grpc.aio.AioRpcError, address: str) -> PenstockError:
@@ -96,7 +120,7 @@ def _build(
     retry_delay: timedelta | None,
 ) -> PenstockError:
     """The class of the reason, else of the code; a reason not known here is kept as it is."""
-    kind = errors.BY_REASON.get(reason) or errors.BY_CODE.get(code, errors.UnexpectedAnswer)
+    kind = BY_REASON.get(reason) or _BY_CODE.get(code, errors.UnexpectedAnswer)
     error = kind(message, code=code, facts=facts, violations=violations, retry_delay=retry_delay)
     if error.reason != reason:
         error.reason = reason

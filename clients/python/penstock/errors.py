@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from penstock.task import Failure, Task
@@ -383,32 +383,3 @@ class TaskCancelled(TaskNotSucceeded):
     def __init__(self, task: Task) -> None:
         why = task.cancel_reason.name.lower()
         super().__init__(f"task {task.task_id} ({task.task_type}) was cancelled: {why}", task)
-
-
-def _by_reason(base: type[PenstockError]) -> dict[str, type[PenstockError]]:
-    """Every class below `base` that names a reason."""
-    found = {base.reason: base} if base.reason else {}
-    for child in base.__subclasses__():
-        found.update(_by_reason(child))
-    return found
-
-
-# Class of every reason. A test compares it with the contract's enum.
-BY_REASON: Final[Mapping[str, type[PenstockError]]] = _by_reason(PenstockError)
-
-# Class for a reason that this version does not know yet, by its canonical code.
-BY_CODE: Final[Mapping[int, type[PenstockError]]] = {
-    1: TryLater,
-    3: InvalidRequest,
-    4: DeadlineExceeded,
-    5: NotFound,
-    6: AlreadyExists,
-    7: PermissionDenied,
-    8: TryLater,
-    9: Conflict,
-    10: Conflict,
-    12: Unimplemented,
-    13: Internal,
-    14: TryLater,
-    16: Unauthenticated,
-}

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 import penstock
-from penstock import enums, errors
+from penstock import enums
 from penstock.blocking import (
     BlockingClient,
     BlockingNamespaces,
@@ -18,7 +18,7 @@ from penstock.blocking import (
     BlockingWorkers,
 )
 from penstock.client import Client
-from penstock.error_mapping import reason_name
+from penstock.error_mapping import BY_REASON, reason_name
 from penstock.services import Namespaces, Queues, Workers
 from penstock.spec import ConflictPolicy, TaskFields, TaskRequest
 from penstock.v1 import error_pb2, event_pb2, execution_pb2, task_pb2, task_service_pb2
@@ -65,8 +65,8 @@ def test_what_a_handler_process_imports_loads_no_grpc(statement):
 def test_every_reason_of_the_contract_has_one_exception_class():
     reasons = {reason_name(number) for number in error_pb2.ErrorReason.values() if number}
 
-    assert set(errors.BY_REASON) == reasons
-    for reason, kind in errors.BY_REASON.items():
+    assert set(BY_REASON) == reasons
+    for reason, kind in BY_REASON.items():
         assert kind.reason == reason
         assert kind.__name__.upper() == reason.replace("_", "")
 
