@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from penstock.cli.command import command, confirm, group, to_span
-from penstock.cli.exits import usage
+from penstock.cli.command import command, confirm, group
+from penstock.cli.config_options import QueueOptions
 from penstock.cli.session import Session
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from penstock.v1.queue_pb2 import Queue
 
 app = group("queues", "Look at queues, pause, resume, purge and set them.")
@@ -20,7 +18,6 @@ app = group("queues", "Look at queues, pause, resume, purge and set them.")
 QueueName = Annotated[
     str, typer.Argument(metavar="QUEUE", help="Name of the queue.", show_default=False)
 ]
-_POLICY: Final = "Defaults for tasks that bring none"
 
 
 @command(app, "list", examples=["penstock queues list", "penstock queues list --json"])
@@ -129,57 +126,25 @@ def purge(
     "update",
     examples=["penstock queues update mail --lease 2m --max-attempts 10 --execution-timeout 30s"],
 )
-def update(
-    session: Session,
-    queue: QueueName,
-    description: Annotated[str | None, typer.Option(help="For people.", metavar="TEXT")] = None,
-    lease: Annotated[
-        str | None, typer.Option(help="Term of leases, 5s to 1h.", metavar="SPAN")
-    ] = None,
-    retention: Annotated[
-        str | None, typer.Option(help="How long ended tasks stay.", metavar="SPAN")
-    ] = None,
-    max_attempts: Annotated[
-        int | None,
-        typer.Option(help="Executions that may fail.", metavar="N", rich_help_panel=_POLICY),
-    ] = None,
-    max_crashes: Annotated[
-        int | None, typer.Option(help="Crashes allowed.", metavar="N", rich_help_panel=_POLICY)
-    ] = None,
-    backoff: Annotated[
-        str | None, typer.Option(help="First wait.", metavar="SPAN", rich_help_panel=_POLICY)
-    ] = None,
-    max_backoff: Annotated[
-        str | None, typer.Option(help="Longest wait.", metavar="SPAN", rich_help_panel=_POLICY)
-    ] = None,
-    execution_timeout: Annotated[
-        str | None, typer.Option(help="Longest execution.", metavar="SPAN", rich_help_panel=_POLICY)
-    ] = None,
-) -> None:
+def update(session: Session, queue: QueueName, *, options: QueueOptions) -> None:
     """Set what holds for a queue's tasks, and make it if there is none. The rest stays."""
-    from penstock.cli.queue_config import changed
-    from penstock.cli.rpc import connected
+    from penstock.cli.rpc import connected, if_found
+    from penstock.v1.queue_pb2 import Queue, QueueConfig
+    from penstock.v1.queue_service_pb2 import GetQueueRequest, UpdateQueueRequest
 
-    numbers = {"max_attempts": max_attempts, "max_crashes": max_crashes}
-    spans = {
-        "lease_duration": _span(lease, "--lease"),
-        "retention": _span(retention, "--retention"),
-        "retry_policy.initial_backoff": _span(backoff, "--backoff"),
-        "retry_policy.max_backoff": _span(max_backoff, "--max-backoff"),
-        "timeouts.start_to_close": _span(execution_timeout, "--execution-timeout"),
-    }
-    if all(value is None for value in (description, *numbers.values(), *spans.values())):
-        raise usage(
-            "nothing to set", remedy="`penstock queues update --help` lists what can be set"
-        )
+    options.check("queues update", QueueConfig())
     with connected(session) as server:
-        request = changed(server, session.namespace, queue, description, numbers, spans)
+        about = GetQueueRequest(namespace=session.namespace, queue=queue)
+        known = if_found(server.queues.GetQueue, about)
+        old = known.queue if known else Queue()  # an update makes the queue
+        # The etag refuses it if somebody else was faster.
+        request = UpdateQueueRequest(
+            namespace=session.namespace, queue=queue, config=old.config, etag=old.etag
+        )
+        request.update_mask.paths.append("*")
+        options.set_on(request.config)
         found = server.queues.UpdateQueue(request).queue
     _report(session, found, "is set")
-
-
-def _span(text: str | None, option: str) -> timedelta | None:
-    return None if text is None else to_span(text, option)
 
 
 def _report(session: Session, queue: Queue, what: str) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 import grpc
 
@@ -25,6 +25,9 @@ from penstock.v1.queue_service_pb2_grpc import QueueServiceStub
 from penstock.v1.task_service_pb2_grpc import TaskServiceStub
 from penstock.v1.task_type_service_pb2_grpc import TaskTypeServiceStub
 from penstock.v1.worker_service_pb2_grpc import WorkerServiceStub
+
+_Request = TypeVar("_Request")
+_Response = TypeVar("_Response")
 
 _TLS_REMEDY: Final = "check PENSTOCK_TLS_CA, PENSTOCK_TLS_CERT and PENSTOCK_TLS_KEY"
 
@@ -74,6 +77,16 @@ def connected(session: Session) -> Iterator[Server]:
             yield Server(grpc.intercept_channel(channel, manners))
         except grpc.RpcError as error:
             raise from_rpc_error(cast(Any, error), options.target) from None
+
+
+def if_found(method: Callable[[_Request], _Response], request: _Request) -> _Response | None:
+    """The answer of a method, or None if what it is asked for is not there."""
+    try:
+        return method(request)
+    except grpc.RpcError as error:
+        if cast(Any, error).code() is grpc.StatusCode.NOT_FOUND:
+            return None
+        raise
 
 
 def client_options(session: Session) -> ClientOptions:

@@ -161,7 +161,7 @@ class SpecOptions:
             spec.priority = self.priority
         if self.delay and self.at:
             raise usage("--delay and --at exclude each other", remedy="give one of them")
-        _set_span(spec, "delay", self.delay, "--delay")
+        set_span(spec, "delay", self.delay, "--delay")
         if self.at:
             try:
                 spec.schedule_time.FromDatetime(parse_time(self.at, now=now).astimezone(UTC))
@@ -170,21 +170,19 @@ class SpecOptions:
 
     def _set_retry(self, spec: TaskSpec) -> None:
         policy = spec.retry_policy
-        _set_span(policy, "initial_backoff", self.backoff, "--backoff")
-        _set_span(policy, "max_backoff", self.max_backoff, "--max-backoff")
+        set_span(policy, "initial_backoff", self.backoff, "--backoff")
+        set_span(policy, "max_backoff", self.max_backoff, "--max-backoff")
         for field in ("max_attempts", "multiplier", "max_crashes"):
-            value = getattr(self, field)
-            if value is not None:
-                set_number(policy, field, value, f"--{field.replace('_', '-')}")
+            set_number(policy, field, getattr(self, field), f"--{field.replace('_', '-')}")
 
     def _set_limits(self, spec: TaskSpec) -> None:
-        _set_span(spec.timeouts, "start_to_close", self.execution_timeout, "--execution-timeout")
-        _set_span(spec.timeouts, "schedule_to_start", self.start_timeout, "--start-timeout")
-        _set_span(spec.timeouts, "total", self.total_timeout, "--total-timeout")
-        _set_span(spec.timeouts, "heartbeat", self.heartbeat_timeout, "--heartbeat-timeout")
-        _set_span(spec, "lease_duration", self.lease, "--lease")
-        _set_span(spec, "cancel_grace", self.cancel_grace, "--cancel-grace")
-        _set_span(spec, "retention", self.retention, "--retention")
+        set_span(spec.timeouts, "start_to_close", self.execution_timeout, "--execution-timeout")
+        set_span(spec.timeouts, "schedule_to_start", self.start_timeout, "--start-timeout")
+        set_span(spec.timeouts, "total", self.total_timeout, "--total-timeout")
+        set_span(spec.timeouts, "heartbeat", self.heartbeat_timeout, "--heartbeat-timeout")
+        set_span(spec, "lease_duration", self.lease, "--lease")
+        set_span(spec, "cancel_grace", self.cancel_grace, "--cancel-grace")
+        set_span(spec, "retention", self.retention, "--retention")
 
     def idempotency(self) -> Idempotency | None:
         """The wish to submit once, where there is one."""
@@ -198,7 +196,7 @@ class SpecOptions:
             OnConflict.replace_: ConflictPolicy.CONFLICT_POLICY_REPLACE_WAITING,
         }
         wish = Idempotency(key=self.idempotency_key, conflict_policy=policies[self.on_conflict])
-        _set_span(wish, "window", self.idempotency_window, "--idempotency-window")
+        set_span(wish, "window", self.idempotency_window, "--idempotency-window")
         return wish
 
     def request(
@@ -266,15 +264,18 @@ def check_json(data: bytes) -> Any:
         ) from None
 
 
-def set_number(message: Message, field: str, value: float, option: str) -> None:
-    """Sets a numeric field; a value that does not fit its type is a usage error."""
+def set_number(message: Message, field: str, value: float | None, option: str) -> None:
+    """Sets a numeric field if it is given; a value that does not fit its type is a usage error."""
+    if value is None:
+        return
     try:
         setattr(message, field, value)
     except ValueError:
         raise usage(f"{option}: {value} is out of range") from None
 
 
-def _set_span(message: Any, field: str, text: str | None, option: str) -> None:
+def set_span(message: Any, field: str, text: str | None, option: str) -> None:
+    """Sets a span if it is given; a text that is none is a usage error."""
     if text is not None:
         value: timedelta = to_span(text, option)
         getattr(message, field).FromTimedelta(value)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Final, cast
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from penstock.cli.command import command, confirm, group, to_span
-from penstock.cli.exits import usage
+from penstock.cli.command import command, confirm, group
+from penstock.cli.config_options import TypeOptions
 from penstock.cli.session import Session
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from penstock.cli.rpc import Server
     from penstock.v1.task_type_pb2 import TaskType
 
@@ -21,7 +19,6 @@ app = group("types", "Give task types defaults and descriptions.")
 TypeName = Annotated[
     str, typer.Argument(metavar="TYPE", help="Name of the task type.", show_default=False)
 ]
-_POLICY: Final = "Defaults for tasks that bring none"
 _COLUMNS: Final = ("TYPE", "PRIORITY", "ATTEMPTS", "TIMEOUT", "LEASE", "DESCRIPTION")
 
 
@@ -65,63 +62,36 @@ def show_type(session: Session, task_type: TypeName) -> None:
     "set",
     examples=["penstock types set images.resize --max-attempts 5 --execution-timeout 2m"],
 )
-def set_type(
-    session: Session,
-    task_type: TypeName,
-    description: Annotated[str | None, typer.Option(help="For people.", metavar="TEXT")] = None,
-    priority: Annotated[
-        int | None,
-        typer.Option(help="0 (last) to 9 (first).", metavar="N", rich_help_panel=_POLICY),
-    ] = None,
-    lease: Annotated[
-        str | None, typer.Option(help="Term of leases, 5s to 1h.", metavar="SPAN")
-    ] = None,
-    retention: Annotated[
-        str | None, typer.Option(help="How long ended tasks stay.", metavar="SPAN")
-    ] = None,
-    max_attempts: Annotated[
-        int | None,
-        typer.Option(help="Executions that may fail.", metavar="N", rich_help_panel=_POLICY),
-    ] = None,
-    max_crashes: Annotated[
-        int | None, typer.Option(help="Crashes allowed.", metavar="N", rich_help_panel=_POLICY)
-    ] = None,
-    execution_timeout: Annotated[
-        str | None, typer.Option(help="Longest execution.", metavar="SPAN", rich_help_panel=_POLICY)
-    ] = None,
-) -> None:
+def set_type(session: Session, task_type: TypeName, *, options: TypeOptions) -> None:
     """Set defaults of a task type, and make its record if there is none. The rest stays."""
-    from penstock.cli.queue_config import set_config
     from penstock.cli.rpc import connected
-    from penstock.cli.spec import set_number
-    from penstock.v1.task_type_service_pb2 import CreateTaskTypeRequest, UpdateTaskTypeRequest
+    from penstock.v1.task_type_pb2 import TaskTypeConfig
 
-    numbers = {"max_attempts": max_attempts, "max_crashes": max_crashes}
-    spans = {
-        "lease_duration": _span(lease, "--lease"),
-        "retention": _span(retention, "--retention"),
-        "timeouts.start_to_close": _span(execution_timeout, "--execution-timeout"),
-    }
-    if all(v is None for v in (description, priority, *numbers.values(), *spans.values())):
-        raise usage("nothing to set", remedy="`penstock types set --help` lists what can be set")
+    options.check("types set", TaskTypeConfig())
     with connected(session) as server:
-        known = _current(server, session.namespace, task_type)
-        request = UpdateTaskTypeRequest(namespace=session.namespace, task_type=task_type)
-        if known is not None:
-            request.config.CopyFrom(known.config)
-        set_config(request.config, description, numbers, spans)
-        if priority is not None:
-            set_number(request.config, "priority", priority, "--priority")
-        if known is None:
-            made = CreateTaskTypeRequest(
-                namespace=session.namespace, task_type=task_type, config=request.config
-            )
-            found = server.task_types.CreateTaskType(made).task_type
-        else:
-            request.etag = known.etag
-            request.update_mask.paths.append("*")
-            found = server.task_types.UpdateTaskType(request).task_type
+        found = _set(server, session.namespace, task_type, options)
     _report(session, found, "is set")
+
+
+def _set(server: Server, namespace: str, task_type: str, options: TypeOptions) -> TaskType:
+    """Changes the record, or makes it."""
+    from penstock.cli.rpc import if_found
+    from penstock.v1 import task_type_service_pb2 as pb
+
+    about = pb.GetTaskTypeRequest(namespace=namespace, task_type=task_type)
+    known = if_found(server.task_types.GetTaskType, about)
+    if known is None:
+        made = pb.CreateTaskTypeRequest(namespace=namespace, task_type=task_type)
+        options.set_on(made.config)
+        return server.task_types.CreateTaskType(made).task_type
+    old = known.task_type
+    # The etag refuses it if somebody else was faster.
+    request = pb.UpdateTaskTypeRequest(
+        namespace=namespace, task_type=task_type, config=old.config, etag=old.etag
+    )
+    request.update_mask.paths.append("*")
+    options.set_on(request.config)
+    return server.task_types.UpdateTaskType(request).task_type
 
 
 @command(app, "delete", examples=["penstock types delete images.resize --yes"])
@@ -144,20 +114,6 @@ def delete(
         session.screen.line(f"nothing is set on task type {task_type} any more")
 
 
-def _current(server: Server, namespace: str, task_type: str) -> TaskType | None:
-    import grpc
-
-    from penstock.v1.task_type_service_pb2 import GetTaskTypeRequest
-
-    request = GetTaskTypeRequest(namespace=namespace, task_type=task_type)
-    try:
-        return server.task_types.GetTaskType(request).task_type
-    except grpc.RpcError as error:
-        if cast(Any, error).code() is grpc.StatusCode.NOT_FOUND:
-            return None
-        raise
-
-
 def _row(task_type: TaskType) -> list[str]:
     from penstock.cli import show, text
 
@@ -170,10 +126,6 @@ def _row(task_type: TaskType) -> list[str]:
         text.span(show.length(config, "lease_duration")),
         config.description,
     ]
-
-
-def _span(text: str | None, option: str) -> timedelta | None:
-    return None if text is None else to_span(text, option)
 
 
 def _report(session: Session, task_type: TaskType, what: str) -> None:
