@@ -89,7 +89,7 @@ REMEDIES: Final = {
     "QUEUE_NOT_FOUND": "Check the name. A queue exists from its first task on.",
     "NAMESPACE_NOT_FOUND": "Make it first: `penstock namespaces create NAME`.",
     "WORKER_NOT_FOUND": "Look at `penstock workers list`: the session has ended.",
-    "TASK_TYPE_NOT_FOUND": "Make it first: `penstock types create TYPE`. Tasks need no record.",
+    "TASK_TYPE_NOT_FOUND": "Make it first: `penstock types set TYPE`. Tasks need no record.",
     "TASK_TYPE_ALREADY_EXISTS": "Update it, or remove it first.",
     "NAMESPACE_ALREADY_EXISTS": "Use it, or choose another name.",
     "NAMESPACE_NOT_EMPTY": "Purge its queues and let what runs end. `default` always stays.",

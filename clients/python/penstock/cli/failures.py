@@ -28,7 +28,7 @@ REMEDIES: Final = {
     "QUEUE_NOT_FOUND": "`penstock queues list` shows the queues of this namespace",
     "NAMESPACE_NOT_FOUND": "`penstock namespaces list` shows them, `… create` makes one",
     "NAMESPACE_NOT_EMPTY": "purge its queues and let what runs end",
-    "TASK_TYPE_NOT_FOUND": "`penstock types list` shows them, `… create` makes one",
+    "TASK_TYPE_NOT_FOUND": "`penstock types list` shows them, `… set` makes one",
     "TASK_TYPE_ALREADY_EXISTS": "`penstock types set TYPE` changes it",
     "WORKER_NOT_FOUND": "`penstock workers list` shows the sessions that live",
     "EXECUTION_NOT_FOUND": "`penstock tasks executions TASK` shows the ones that are kept",
