@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from bench.cluster import MeasuredCluster, running_cluster
@@ -30,8 +29,7 @@ def nodes() -> Iterator[MeasuredCluster]:
 async def test_tasks_of_every_partition_are_taken_handed_out_and_ended(nodes: MeasuredCluster):
     kind = StoreKind("valkey-3-nodes-P16", PARTITIONS, cluster=True)
     queues = [f"queue-{number}" for number in range(64)]
-    nobody: Any = None  # the nodes end with their fixture
-    async with open_bench(StoreProgram(kind, nodes.url, nobody)) as bench:
+    async with open_bench(StoreProgram(kind, nodes.url)) as bench:
         homes = {bench.store.home(NAMESPACE, queue) for queue in queues}
         for queue in queues:
             (taken,) = await bench.submit(draft(queue))

@@ -79,7 +79,6 @@ class StoreProgram:
 
     kind: StoreKind
     url: str
-    process: subprocess.Popen[bytes]
 
 
 @contextmanager
@@ -90,7 +89,7 @@ def store_program(kind: StoreKind) -> Iterator[StoreProgram]:
         path = Path(folder, "s")
         process = start_store(binary, path, cluster=kind.cluster)
         try:
-            yield StoreProgram(kind, f"unix://{path}", process)
+            yield StoreProgram(kind, f"unix://{path}")
         finally:
             process.kill()
             process.wait()

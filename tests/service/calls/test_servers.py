@@ -176,7 +176,7 @@ def short_folder() -> Iterator[Path]:
 async def test_a_store_that_comes_back_is_served_again(short_folder: Path, tmp_path: Path):
     binary, path = find_binary(), short_folder / "s"
     process = start_store(binary, path, keep=True)
-    program = StoreProgram(KINDS[0], f"unix://{path}", process)
+    program = StoreProgram(KINDS[0], f"unix://{path}")
     try:
         async with app_on(program, tmp_path) as app:
             worker = Worker(app)
