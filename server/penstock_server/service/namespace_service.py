@@ -9,7 +9,7 @@ from penstock_server.model.errors import EtagMismatch
 from penstock_server.service import validate
 from penstock_server.service.convert import queue as convert
 from penstock_server.service.principal import current_principal
-from penstock_server.service.tokens import decode_page_token, encode_page_token
+from penstock_server.service.tokens import encode_page_token, name_before_page
 from penstock_server.service.validate import Limits
 
 _ARGUMENTS = ("ListNamespaces",)
@@ -41,9 +41,7 @@ class NamespaceService(namespace_service_pb2_grpc.NamespaceServiceServicer):
         self, request: pb.ListNamespacesRequest, context: Any
     ) -> pb.ListNamespacesResponse:
         validate.list_namespaces(request, self._limits)
-        after = ""
-        if request.page_token:
-            after = str(decode_page_token(request.page_token, _ARGUMENTS, str)[0])
+        after = name_before_page(request.page_token, _ARGUMENTS)
         size = validate.page_size(request.page_size, 50, 1000)
         principal = current_principal()
         records = [

@@ -12,7 +12,7 @@ from penstock_server.service import validate
 from penstock_server.service.convert import queue as convert
 from penstock_server.service.convert import task as convert_task
 from penstock_server.service.convert.masked import merged
-from penstock_server.service.tokens import decode_page_token, encode_page_token
+from penstock_server.service.tokens import encode_page_token, name_before_page
 from penstock_server.service.validate import Limits
 
 
@@ -38,9 +38,7 @@ class QueueService(queue_service_pb2_grpc.QueueServiceServicer):
         validate.list_queues(request, self._limits)
         namespace = await self._engine.namespaces.resolve(request.namespace)
         arguments = ("ListQueues", namespace)
-        after = ""
-        if request.page_token:
-            after = str(decode_page_token(request.page_token, arguments, str)[0])
+        after = name_before_page(request.page_token, arguments)
         size = validate.page_size(request.page_size, 50, 1000)
         views, last = await self._queues.list(namespace, after=after, limit=size)
         response = pb.ListQueuesResponse(queues=[convert.queue(view) for view in views])

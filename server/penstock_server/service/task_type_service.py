@@ -11,7 +11,7 @@ from penstock_server.model.errors import EtagMismatch
 from penstock_server.service import validate
 from penstock_server.service.convert import task_type as convert
 from penstock_server.service.convert.masked import merged
-from penstock_server.service.tokens import decode_page_token, encode_page_token
+from penstock_server.service.tokens import encode_page_token, name_before_page
 from penstock_server.service.validate import Limits
 
 
@@ -50,9 +50,7 @@ class TaskTypeService(task_type_service_pb2_grpc.TaskTypeServiceServicer):
         validate.list_task_types(request, self._limits)
         namespace = await self._namespaces.resolve(request.namespace)
         arguments = ("ListTaskTypes", namespace)
-        after = ""
-        if request.page_token:
-            after = str(decode_page_token(request.page_token, arguments, str)[0])
+        after = name_before_page(request.page_token, arguments)
         size = validate.page_size(request.page_size, 50, 1000)
         records, last = await self._types.list(namespace, after=after, limit=size)
         response = pb.ListTaskTypesResponse(task_types=map(convert.task_type, records))

@@ -55,6 +55,13 @@ def decode_page_token(
     return values
 
 
+def name_before_page(token: str, arguments: Sequence[object]) -> str:
+    """The name after which a page of a list by name begins; empty for the first page, whose token
+    is empty. Raises PageTokenInvalid.
+    """
+    return str(decode_page_token(token, arguments, str)[0]) if token else ""
+
+
 def _spelled(values: Sequence[PageValue], arguments: Sequence[object]) -> str:
     body = msgpack.packb([_VERSION, _hash(arguments), list(values)])
     return urlsafe_b64encode(body).decode().rstrip("=")
