@@ -1,12 +1,14 @@
 """Checks of submits: one task, many, or one to wait for."""
 
+from typing import Final
+
 from penstock.v1 import task_service_pb2 as pb
 from penstock_server.model.errors import PenstockError
 from penstock_server.service.validate import names
 from penstock_server.service.validate.found import Found
 from penstock_server.service.validate.limits import Limits
 from penstock_server.service.validate.requests import check, check_items
-from penstock_server.service.validate.rules import MessageRules, anything, choice, text
+from penstock_server.service.validate.rules import Check, MessageRules, anything, choice, text
 from penstock_server.service.validate.spec import task_spec
 from penstock_server.service.validate.times import HOUR, NOTHING, SECOND, YEAR, span
 
@@ -20,27 +22,15 @@ _idempotency = MessageRules(
     required=["key"],
 )
 
-_submit_task = MessageRules(
-    pb.SubmitTaskRequest,
-    {
-        "namespace": names.NAMESPACE,
-        "spec": task_spec,
-        "idempotency": _idempotency,
-        "request_id": names.REQUEST_ID,
-    },
-    required=["spec"],
-)
-
+_SUBMIT: Final[dict[str, Check]] = {
+    "namespace": names.NAMESPACE,
+    "spec": task_spec,
+    "idempotency": _idempotency,
+    "request_id": names.REQUEST_ID,
+}
+_submit_task = MessageRules(pb.SubmitTaskRequest, _SUBMIT, required=["spec"])
 _run_task = MessageRules(
-    pb.RunTaskRequest,
-    {
-        "namespace": names.NAMESPACE,
-        "spec": task_spec,
-        "idempotency": _idempotency,
-        "request_id": names.REQUEST_ID,
-        "wait": span(NOTHING, HOUR),
-    },
-    required=["spec"],
+    pb.RunTaskRequest, {**_SUBMIT, "wait": span(NOTHING, HOUR)}, required=["spec"]
 )
 
 _submit_tasks = MessageRules(
