@@ -25,6 +25,7 @@ _OPTIONS: Final = {
     "appendonly": "yes",
     "appendfsync": "everysec",
     "save": "",
+    "rdbcompression": "no",
     "maxmemory-policy": "noeviction",
 }
 

@@ -70,7 +70,7 @@ MUTANTS: Final = (
         mechanism="the token of a lease that the server takes away proves nothing any more",
         file=f"{SCRIPTS}/prelude/leases.lua",
         old="""  drop_lease(task)
-  call('HDEL', key_task(task.namespace, task.id), 't')
+  call('HDEL', task.key, 't')
 """,
         new="  drop_lease(task)\n",
         tests=("tests/store/test_endings.py::test_an_expired_lease_cannot_change_the_task",),
@@ -103,7 +103,7 @@ MUTANTS: Final = (
         promise="P3",
         mechanism="a fence is above the one before, whatever the clock says",
         file=f"{SCRIPTS}/lease.lua",
-        old="local fence = math.max((tonumber(task[2]) or 0) + 1, now_us)",
+        old="local fence = math.max((task.f or 0) + 1, now_us)",
         new="local fence = now_us",
         tests=("tests/store/test_lease.py::test_fences_rise_also_when_the_clock_goes_back",),
     ),
@@ -112,8 +112,8 @@ MUTANTS: Final = (
         promise="P3",
         mechanism="a fence follows the clock, so that it rises over a restore of the store too",
         file=f"{SCRIPTS}/lease.lua",
-        old="local fence = math.max((tonumber(task[2]) or 0) + 1, now_us)",
-        new="local fence = (tonumber(task[2]) or 0) + 1",
+        old="local fence = math.max((task.f or 0) + 1, now_us)",
+        new="local fence = (task.f or 0) + 1",
         tests=("tests/store/test_lease.py::test_a_fence_follows_the_clock",),
     ),
     Mutant(

@@ -142,6 +142,8 @@ def _arguments(folder: DataFolder, appendfsync: str) -> Sequence[str]:
         "appendonly": "yes",
         "appendfsync": appendfsync,
         "save": "",
+        # Rewriting the file is the only snapshot; compressing it takes longer than writing it.
+        "rdbcompression": "no",
         # A full store must refuse, never forget.
         "maxmemory-policy": "noeviction",
         "loglevel": "notice",

@@ -31,6 +31,7 @@ from .policy import with_policy
 
 _NO_TIMERS: Final[Mapping[str, int]] = {}
 _READ_CHUNK: Final = 256
+_STATES: Final = {int(state): state for state in TaskState}
 
 
 class TaskStore:
@@ -79,11 +80,13 @@ class TaskStore:
         )
         made = ids if first == ids[0] else ids_from(first, len(ids))
         return [
-            self._submitted(namespace, draft, task_id, result, now_ms)
+            Submitted(task_id, False, _STATES[result], now_ms)
+            if isinstance(result, int)
+            else self._apart(namespace, draft, task_id, result, now_ms)
             for draft, task_id, result in zip(drafts, made, results, strict=True)
         ]
 
-    def _submitted(
+    def _apart(
         self, namespace: str, draft: TaskDraft, task_id: str, result: list[Any], now_ms: int
     ) -> Submitted | PenstockError:
         word, known_id = result[0], result[1].decode() or task_id

@@ -1,5 +1,5 @@
 -- audit: looks at tasks one by one, and mends those that no set knows of any more.
---   uses   base events notes waiting ending
+--   uses   base task events notes waiting ending
 --   input  {{namespace, id} …}
 --   gives  {{namespace, id, state, what was missing} …} for the tasks that were mended
 --   safe to repeat: yes
@@ -45,7 +45,7 @@ end
 
 local function audit_ended(task)
   local name = task.namespace .. ':' .. task.id
-  if call('PTTL', key_task(task.namespace, task.id)) >= 0 or call('ZSCORE', key_ended(), name) then return end
+  if call('PTTL', task.key) >= 0 or call('ZSCORE', key_ended(), name) then return end
   call('ZADD', key_ended(), digits(now + LIMITS.ended_age_ms), name)
   return 'ended'
 end

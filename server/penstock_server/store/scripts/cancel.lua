@@ -1,5 +1,5 @@
 -- cancel: cancels waiting tasks at once, and asks for the end of running ones.
---   uses   base events notes waiting policy ending leases
+--   uses   base task events notes waiting policy ending leases
 --   input  {items}, an item is {namespace, id, grace ms or -1}
 --   gives  {word, state, queue, session} for each item; words: ok · asked · not_found · conflict
 --   safe to repeat: yes; a later cancel can only shorten the grace
@@ -9,7 +9,7 @@ local function ask(task, grace)
   if task.cq and task.cq <= deadline then return {'asked', 4} end
   local first = not task.cq
   task.cq = deadline
-  call('HSET', key_task(task.namespace, task.id), 'cq', digits(deadline), 'u', now_text)
+  call('HSET', task.key, 'cq', digits(deadline), 'u', now_text)
   local known = tonumber(call('ZSCORE', key_leases(task.namespace, task.q), task.id)) or deadline
   set_lease_timer(task, math.min(known, deadline))
   local directives = key_directives(task.namespace, task.w)
@@ -19,7 +19,7 @@ local function ask(task, grace)
   call('PUBLISH', 'penstock:directives', task.namespace .. ':' .. task.w)
   if first then
     task.sq = task.sq + 1
-    call('HSET', key_task(task.namespace, task.id), 'sq', task.sq)
+    call('HSET', task.key, 'sq', task.sq)
     emit(task.namespace, task.q, task.y, {task.id, 9, task.sq, 4, task.x, 0, task.a, 0, 0, task.w})
   end
   return {'asked', 4}

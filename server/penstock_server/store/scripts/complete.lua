@@ -1,5 +1,5 @@
 -- complete: ends running executions as succeeded, and their tasks with them.
---   uses   base events notes waiting policy ending leases record
+--   uses   base task events notes waiting policy ending leases record
 --   input  {items}, an item is {namespace, id, fence, random bits, report, server that waits for the task and asks for its
 --          record or ""}
 --   gives  {word} for each item: ok · lease_lost; {now, record} in place of ok where the record was asked for
@@ -9,10 +9,10 @@ local SHORT = 64
 local words = {}
 
 local function complete(task, report, server)
-  local event = {execution = task.x, outcome = 1, session = task.w, knows = server}
+  local short = #report <= SHORT and task.r == 0 and report or nil
   drop_lease(task)
-  if #report <= SHORT and task.r == 0 then event.report = report else keep_execution(task, 1, report) end
-  end_task(task, 5, 5, event)
+  if not short then keep_execution(task, 1, report) end
+  end_task(task, 5, 5, {execution = task.x, outcome = 1, session = task.w, knows = server, report = short})
 end
 
 for index, item in ipairs(input) do

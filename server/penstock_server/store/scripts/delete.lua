@@ -1,5 +1,5 @@
 -- delete: removes the records of ended tasks.
---   uses   base events notes waiting policy ending
+--   uses   base task events notes waiting policy ending
 --   input  {items}, an item is {namespace, id}
 --   gives  {word, state} for each item; words: ok · not_found · conflict
 --   safe to repeat: yes, the second time answers not_found

@@ -1,5 +1,5 @@
 -- fail: ends running executions that did not succeed; their tasks wait for the next one, or are buried.
---   uses   base events notes waiting policy ending leases
+--   uses   base task events notes waiting policy ending leases
 --   input  {items}, an item is {namespace, id, fence, random bits, outcome, retryable, kind, report, random 0..1, summary}
 --   gives  {word} for each item: ok · lease_lost
 --   safe to repeat: yes, the same end under the same token answers ok again

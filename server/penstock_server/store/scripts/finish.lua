@@ -1,5 +1,5 @@
 -- finish: ends a task without a lease, as an operator.
---   uses   base events notes waiting policy ending leases
+--   uses   base task events notes waiting policy ending leases
 --   input  {namespace, id, state (5 or 6), report}
 --   gives  {word, state}; words: ok · not_found · conflict
 --   safe to repeat: yes, for the same end

@@ -1,5 +1,5 @@
 -- hand_off: takes tasks in and hands ready ones of a queue to waiting polls, in one step.
---   uses   base events notes waiting ending
+--   uses   base task events notes waiting ending
 --   calls  submit lease
 --   flags  none: a full store refuses new tasks
 --   input  {what submit takes, what lease takes}

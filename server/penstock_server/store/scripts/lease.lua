@@ -1,5 +1,5 @@
 -- lease: hands ready tasks of one queue to waiting polls.
---   uses   base events notes waiting
+--   uses   base task events notes waiting
 --   input  {namespace, queue, server id, polls, type lists, random bits}
 --          a poll is {session, poll number, slots, bytes, type list number}; 16 random bytes for each slot, in order
 --   gives  {now, {for each poll {word, leases, directives}}}; words: ok · superseded · paused
@@ -97,47 +97,55 @@ end
 
 local lease_args, first_expiry = {}, math.huge
 
-local function lease(id, type, poll, spec, task)
-  local fence = math.max((tonumber(task[2]) or 0) + 1, now_us)
-  local execution = (tonumber(task[3]) or 0) + 1
-  local sequence = tonumber(task[4]) + 1
-  local attempt, crashes = (tonumber(task[5]) or 0) + 1, tonumber(task[6]) or 0
+local function lease(task, session, spec)
+  local id = task.id
+  local fence = math.max((task.f or 0) + 1, now_us)
+  local execution, sequence = task.x + 1, task.sq + 1
   local token = string.sub(random, randoms_used * 16 + 1, randoms_used * 16 + 16)
-  local term = tonumber(task[9]) or LIMITS.lease_term_ms
+  local term = task.L or LIMITS.lease_term_ms
   local expiry = now + math.min(LIMITS.accept_within_ms, term)
-  local silence = task[10]
-  if task[13] then expiry = math.min(expiry, tonumber(task[13])) end
-  local key = key_task(namespace, id)
-  call('HSET', key, 's', 4, 'f', digits(fence), 'x', execution, 'sq', sequence, 't', token, 'w', poll[1], 'b', now_text)
-  if silence then call('HSET', key, 'hs', now_text) end
-  if task[11] then call('HDEL', key, 'll', 'lb') end
-  if task[12] or task[13] then call('ZREM', key_expiring(namespace, queue, epoch), id) end
+  if task.tt then expiry = math.min(expiry, task.tt) end
+  call('HSET', task.key, 's', 4, 'f', digits(fence), 'x', execution, 'sq', sequence, 't', token, 'w', session, 'b', now_text)
+  if task.hb then call('HSET', task.key, 'hs', now_text) end
+  if task.ll then call('HDEL', task.key, 'll', 'lb') end
+  if task.ts or task.tt then call('ZREM', key_expiring(namespace, queue, epoch), id) end
   lease_args[#lease_args + 1] = digits(expiry)
   lease_args[#lease_args + 1] = id
   first_expiry = math.min(first_expiry, expiry)
-  emit(namespace, queue, type, {id, 3, sequence, 4, execution, 0, attempt - 1, 0, 0, poll[1]})
+  emit(namespace, queue, task.y, {id, 3, sequence, 4, execution, 0, task.a, 0, 0, session})
   local before = execution > 1 and call('LINDEX', key_executions(namespace, id), -1) or ''
-  local created = tonumber(task[7])
-  local answer = {id, fence, randoms_used, execution, attempt, crashes, created, tonumber(task[8]) or created,
-    term, spec, before or ''}
+  local answer = {id, fence, randoms_used, execution, task.a + 1, task.k, task.c, task.d, term, spec, before or ''}
   randoms_used = randoms_used + 1
   return answer
 end
 
+-- A few at once, because those that find no room any more are read in vain.
+local SPECS_AT_ONCE = 16
+
+-- Reads the specs of the candidates from `first` on into `specs`: false for one that is not there.
+local function read_specs(candidates, first, specs)
+  local keys = {}
+  for position = first, math.min(first + SPECS_AT_ONCE - 1, #candidates) do
+    keys[#keys + 1] = key_spec(namespace, candidates[position][1])
+  end
+  for offset, spec in ipairs(call('MGET', unpack(keys))) do specs[first + offset - 1] = spec end
+end
+
 local function serve(poll)
-  local leases, room, full = {}, poll[4], false
-  for _, candidate in ipairs(candidates(type_lists[poll[5]], poll[3])) do
+  local leases, room, full, specs = {}, poll[4], false, {}
+  local drawn_now = candidates(type_lists[poll[5]], poll[3])
+  for position, candidate in ipairs(drawn_now) do
     local id = candidate[1]
-    local spec = not full and call('GET', key_spec(namespace, id))
+    if not full and specs[position] == nil then read_specs(drawn_now, position, specs) end
+    local spec = not full and specs[position]
     if full or (spec and #spec > room and #leases > 0) then
       full = true
       put_back(candidate)
     elseif spec then
-      local task = call('HMGET', key_task(namespace, id),
-        's', 'f', 'x', 'sq', 'a', 'k', 'c', 'd', 'L', 'hb', 'll', 'ts', 'tt')
+      local task = read_task(namespace, id)
       -- A member that is not READY is a leftover of a fault: dropping it is the repair.
-      if task[1] == '3' then
-        leases[#leases + 1] = lease(id, candidate[3], poll, spec, task)
+      if task and task.s == 3 then
+        leases[#leases + 1] = lease(task, poll[1], spec)
         room = room - #spec - 256
       end
     end

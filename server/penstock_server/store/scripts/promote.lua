@@ -1,5 +1,5 @@
 -- promote: makes due tasks ready, and cancels waiting tasks whose time is over.
---   uses   base events notes waiting policy ending
+--   uses   base task events notes waiting policy ending
 --   input  {most tasks}
 --   gives  {count of tasks, more left}
 --   safe to repeat: yes
@@ -12,7 +12,7 @@ end
 
 local function promote(task)
   task.s, task.sq = 3, task.sq + 1
-  call('HSET', key_task(task.namespace, task.id), 's', 3, 'sq', task.sq, 'u', now_text)
+  call('HSET', task.key, 's', 3, 'sq', task.sq, 'u', now_text)
   make_ready(task.namespace, task.q, task.y, task.g, task.p, task.d, task.id)
   set_timer(task.namespace, task.q, 3, waiting_timer(3, 0, task.ts, task.tt), task.id)
   emit(task.namespace, task.q, task.y, {task.id, 2, task.sq, 3, 0, 0, task.a})

@@ -10,20 +10,27 @@ local beyond = count - LIMITS.ended_count
 local names = call('ZRANGEBYSCORE', key_ended(), '-inf', digits(now), 'LIMIT', 0, limit)
 if #names < limit and beyond > #names then names = call('ZRANGE', key_ended(), 0, math.min(limit, beyond) - 1) end
 
+local gone = {}
+
 local function prune(name)
   local namespace, id = string.match(name, '^([^:]+):(.+)$')
+  local count = #gone
+  gone[count + 1], gone[count + 2] = key_spec(namespace, id), key_executions(namespace, id)
+  gone[count + 3], gone[count + 4] = key_progress(namespace, id), key_logs(namespace, id)
   local key = key_task(namespace, id)
-  call('UNLINK', key_spec(namespace, id), key_executions(namespace, id), key_progress(namespace, id), key_logs(namespace, id))
-  local fields = call('HMGET', key, 'q', 'e', 'iw')
+  local fields = call('HMGET', key, 'q', 's', 'e', 'iw')
   if fields[1] then
-    call('ZREM', key_dead(namespace, fields[1]), id)
+    if fields[2] == '6' then call('ZREM', key_dead(namespace, fields[1]), id) end
     call('HDEL', key, 're')
-    call('PEXPIREAT', key, digits(math.max(tonumber(fields[2]) + LIMITS.stub_age_ms, tonumber(fields[3]) or 0, now + 1)))
+    call('PEXPIREAT', key, digits(math.max(tonumber(fields[3]) + LIMITS.stub_age_ms, tonumber(fields[4]) or 0, now + 1)))
   end
 end
 
 for _, name in ipairs(names) do prune(name) end
-if #names > 0 then call('ZREM', key_ended(), unpack(names)) end
+if #names > 0 then
+  call('UNLINK', unpack(gone))
+  call('ZREM', key_ended(), unpack(names))
+end
 
 -- Entries differ much in size: from the bytes they count, trim to the share that fits.
 local function trim_events()

@@ -1,5 +1,5 @@
 -- reap: takes away leases that ran out, and ends executions whose time is over.
---   uses   base events notes waiting policy ending leases
+--   uses   base task events notes waiting policy ending leases
 --   input  {longest pause of this duty ms, most tasks, random 0..1}
 --   gives  {word, {namespace, queue, outcome, id} for each task, more left}; words: ok · guarded
 --   safe to repeat: yes

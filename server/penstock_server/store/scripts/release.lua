@@ -1,5 +1,5 @@
 -- release: gives leases back without an outcome.
---   uses   base events notes waiting policy ending leases
+--   uses   base task events notes waiting policy ending leases
 --   input  {items}, an item is {namespace, id, fence, random bits, reason, report}
 --   gives  {word} for each item: ok · lease_lost
 --   safe to repeat: yes, a second release under the same token answers ok again

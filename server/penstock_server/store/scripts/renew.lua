@@ -1,5 +1,5 @@
 -- renew: begins the terms of leases anew, notes progress, and says which tasks are to be cancelled.
---   uses   base events notes waiting policy ending leases
+--   uses   base task events notes waiting policy ending leases
 --   input  {session, items}, an item is {namespace, id, fence, random bits, progress or ""}
 --   gives  {word, term ms, cancel requested} for each item; words: ok · lease_lost
 --   safe to repeat: yes
@@ -7,7 +7,7 @@
 local function note_progress(task, progress)
   call('SET', key_progress(task.namespace, task.id), cmsgpack.pack({now, progress}))
   task.sq, task.hs = task.sq + 1, now
-  call('HSET', key_task(task.namespace, task.id), 'sq', task.sq, 'hs', now_text)
+  call('HSET', task.key, 'sq', task.sq, 'hs', now_text)
   emit(task.namespace, task.q, task.y, {task.id, 4, task.sq, 4, task.x, 0, task.a, 0, 0, task.w, progress})
 end
 
@@ -16,7 +16,7 @@ local function renew(task, progress)
   if task.ac ~= task.x then
     -- The handler starts now: its silence is counted from here.
     task.hs = now
-    call('HSET', key_task(task.namespace, task.id), 'ac', task.x, 'hs', now_text)
+    call('HSET', task.key, 'ac', task.x, 'hs', now_text)
   end
   local term = task.L or LIMITS.lease_term_ms
   set_lease_timer(task, lease_timer(task, term))

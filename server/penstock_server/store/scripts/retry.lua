@@ -1,5 +1,5 @@
 -- retry: runs an ended task again, or a waiting one at once, optionally with another spec.
---   uses   base events notes waiting policy ending leases
+--   uses   base task events notes waiting policy ending leases
 --   input  {namespace, id, request id or "", due ms or 0, delay ms, spec or "", priority, fairness key, timers}
 --          the last four count only with a spec
 --   gives  {word, state}; words: ok · existing · not_found · conflict

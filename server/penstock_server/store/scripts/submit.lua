@@ -1,12 +1,12 @@
 -- submit: takes tasks in.
---   uses   base events notes waiting ending
+--   uses   base task events notes waiting ending
 --   flags  none: a full store refuses new tasks
 --   input  {calls}, a call is {namespace, request id or "", all or none, task ids, items, queues with a waiting poll here,
 --          server to tell of the ends or ""}
 --          an item is {queue, type, priority, fairness key, due ms or 0, delay ms, spec, timers, idempotency}
 --          timers is a map of task fields to ms; idempotency is {} or {key, window ms, policy (0 return, 1 refuse, 2 replace), spec hash}
---   gives  {now, answers}, for each call {first task id, results}, for each item {word, task id, state}; words:
---          taken · existing · exists · reused · full · too_many_queues · aborted
+--   gives  {now, answers}, for each call {first task id, results}, for each item its state if it was taken under its id,
+--          else {word, task id, state}; words: taken · existing · exists · reused · full · too_many_queues · aborted
 --   safe to repeat: with a request id or an idempotency key
 local function queue_fits(namespace, queue)
   return queue_of(namespace, queue) or call('ZCARD', key_queues(namespace)) < LIMITS.queues_per_namespace
@@ -64,6 +64,9 @@ local function remember_key(namespace, item, id, fields)
   fields[#fields + 1] = 'iw'; fields[#fields + 1] = digits(now + window)
 end
 
+-- The specs of this call, written at its end in one command: nothing reads them before.
+local specs = {}
+
 local function take(namespace, id, item, here, waiting)
   local queue, type, priority, group, due, spec = item[1], item[2], item[3], item[4], item[5], item[7]
   if due == 0 and item[6] > 0 then due = now + item[6] end
@@ -77,13 +80,14 @@ local function take(namespace, id, item, here, waiting)
   if timers.tt then timers.tt = now + timers.tt end
   for name, value in pairs(timers) do fields[#fields + 1] = name; fields[#fields + 1] = digits(value) end
   if #item[9] > 0 then remember_key(namespace, item, id, fields) end
-  call('SET', key_spec(namespace, id), spec)
+  specs[#specs + 1] = key_spec(namespace, id)
+  specs[#specs + 1] = spec
   call('HSET', key_task(namespace, id), unpack(fields))
   if state == 3 then make_ready(namespace, queue, type, group, priority, now, id, here[queue]) end
   set_timer(namespace, queue, state, waiting_timer(state, due, timers.ts, timers.tt), id)
   count_backlog(namespace, 1, #spec)
-  emit(namespace, queue, type, {id, 1, 1, state, 0, 0, 0, 0, state == 2 and due or 0})
-  return {'taken', id, state}
+  emit(namespace, queue, type, state == 3 and {id, 1, 1, 3} or {id, 1, 1, 2, 0, 0, 0, 0, due})
+  return state
 end
 
 local function settle(namespace, id, item, here, waiting)
@@ -128,9 +132,13 @@ end
 local function ids_apart(results)
   local apart, taken = {}, false
   for position, result in ipairs(results) do
-    local known = result[1] == 'existing'
-    if known or result[1] == 'taken' then taken = true end
-    if result[1] ~= 'taken' then apart[#apart + 1] = {position, known and result[2] or ''} end
+    if type(result) == 'number' then
+      taken = true
+    else
+      local known = result[1] == 'existing'
+      taken = taken or known
+      apart[#apart + 1] = {position, known and result[2] or ''}
+    end
   end
   return apart, taken
 end
@@ -163,9 +171,12 @@ local function repeated(namespace, request, stored, here)
     if id ~= '' then
       results[position] = {'existing', id, 0}
     elseif items[position] then
-      local result = settle(namespace, request[4][position], items[position], here, request[7])
+      id = request[4][position]
+      local result = settle(namespace, id, items[position], here, request[7])
+      -- The caller works ids out from that of the first time.
+      if type(result) == 'number' then result = {'taken', id, result} end
       results[position] = result
-      if result[1] == 'taken' or result[1] == 'existing' then id = result[2] end
+      if result[1] ~= 'taken' then id = result[1] == 'existing' and result[2] or '' end
     end
     apart[index] = {position, id}
   end
@@ -192,5 +203,6 @@ for index, request in ipairs(input) do
     answers[index] = {ids[1], results}
   end
 end
+if #specs > 0 then call('MSET', unpack(specs)) end
 write_all()
 return cmsgpack.pack({now, answers})

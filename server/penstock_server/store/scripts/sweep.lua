@@ -1,5 +1,5 @@
 -- sweep: cancels tasks of purged epochs, a chunk for each call.
---   uses   base events notes waiting policy ending
+--   uses   base task events notes waiting policy ending
 --   input  {most tasks}
 --   gives  {count of tasks, more left}
 --   safe to repeat: yes

@@ -1,5 +1,5 @@
 -- update: changes the spec, priority or time of a waiting task.
---   uses   base events notes waiting policy ending
+--   uses   base task events notes waiting policy ending
 --   input  {namespace, id, sequence that was read, spec, priority, due ms or -1 to keep}
 --   gives  {word, state}; words: ok · not_found · conflict · changed
 --   safe to repeat: the second time answers changed

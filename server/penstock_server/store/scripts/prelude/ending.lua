@@ -1,20 +1,6 @@
 -- ending: what the ends of executions and of tasks have in common.
---   A `task` here is the table that `read_task` makes of the task hash.
-local TEXTS = {q = true, y = true, t = true, w = true, g = true, wt = true, ik = true, lb = true, re = true}
-local backlog, gone_leases, gone_sessions, ended_args = {}, {}, {}, {}
-
--- One pass over the whole hash: asking for single fields would search it once for each.
-local function read_task(namespace, id)
-  local fields = call('HGETALL', key_task(namespace, id))
-  if #fields == 0 then return nil end
-  local task = {namespace = namespace, id = id, g = '', p = 5, a = 0, x = 0, k = 0, r = 0}
-  for position = 1, #fields, 2 do
-    local field, value = fields[position], fields[position + 1]
-    task[field] = TEXTS[field] and value or tonumber(value)
-  end
-  task.d = task.d or task.c
-  return task
-end
+--   A `task` here is what `read_task` gives.
+local backlog, gone_leases, ended_args = {}, {}, {}
 
 local function allowed(move, task) return MOVES[move][task.s] ~= nil end
 
@@ -28,7 +14,7 @@ local function keep_execution(task, outcome, report, note, ended)
   -- Only releases in a row count.
   if outcome ~= 7 and task.r > 0 then
     task.r = 0
-    call('HSET', key_task(task.namespace, task.id), 'r', 0)
+    call('HSET', task.key, 'r', 0)
   end
 end
 
@@ -51,30 +37,29 @@ end
 
 -- The task's lease is over: it leaves the set of leases, and its session holds one less.
 local function let_go(task)
-  local leases = key_leases(task.namespace, task.q)
-  local ids = gone_leases[leases]
+  local gone = gone_leases[task.namespace]
+  if not gone then
+    gone = {ids = {}, sessions = {}}
+    gone_leases[task.namespace] = gone
+  end
+  local ids, sessions = gone.ids[task.q], gone.sessions
   if not ids then
     ids = {}
-    gone_leases[leases] = ids
+    gone.ids[task.q] = ids
   end
   ids[#ids + 1] = task.id
-  local held = key_held(task.namespace)
-  local sessions = gone_sessions[held]
-  if not sessions then
-    sessions = {}
-    gone_sessions[held] = sessions
-  end
   sessions[task.w] = (sessions[task.w] or 0) + 1
 end
 
 local function write_let_go()
-  for leases, ids in pairs(gone_leases) do call('ZREM', leases, unpack(ids)) end
-  for held, sessions in pairs(gone_sessions) do
-    for session, count in pairs(sessions) do
+  for namespace, gone in pairs(gone_leases) do
+    for queue, ids in pairs(gone.ids) do call('ZREM', key_leases(namespace, queue), unpack(ids)) end
+    local held = key_held(namespace)
+    for session, count in pairs(gone.sessions) do
       if call('HINCRBY', held, session, -count) <= 0 then call('HDEL', held, session) end
     end
   end
-  gone_leases, gone_sessions = {}, {}
+  gone_leases = {}
 end
 
 -- Where the task's idempotency key is kept; nil if it has none, or if a later task has it by now.
@@ -99,12 +84,12 @@ local function end_task(task, state, kind, event)
   if state == 5 then
     -- The usual end writes what must be written and nothing else, and with a short report in a single step.
     if event.report then
-      call('HSET', key_task(task.namespace, task.id), 's', 5, 'sq', task.sq, 'e', now_text, 're', event.report)
+      call('HSET', task.key, 's', 5, 'sq', task.sq, 'e', now_text, 're', event.report)
     else
-      call('HSET', key_task(task.namespace, task.id), 's', 5, 'sq', task.sq, 'e', now_text)
+      call('HSET', task.key, 's', 5, 'sq', task.sq, 'e', now_text)
     end
   else
-    call('HSET', key_task(task.namespace, task.id), 's', state, 'sq', task.sq, 'a', task.a, 'k', task.k,
+    call('HSET', task.key, 's', state, 'sq', task.sq, 'a', task.a, 'k', task.k,
       'e', now_text, 'o', task.o or 0, 'cr', event.reason or 0)
   end
   ended_args[#ended_args + 1] = digits(goes)
@@ -114,7 +99,7 @@ local function end_task(task, state, kind, event)
   release_key(task)
   tell_waiting(task.wt, task.namespace, task.id, event.knows)
   emit(task.namespace, task.q, task.y, {task.id, kind, task.sq, state, event.execution or 0, event.outcome or 0,
-    task.a, event.reason or 0, 0, event.session or '', event.extra or ''})
+    task.a, event.reason or 0, 0, event.session or '', event.extra})
 end
 
 -- Makes a task wait: ready at once with its old time, or scheduled if `due_ms` is later than now.
@@ -122,13 +107,13 @@ local function wait_again(task, kind, due_ms, event)
   local state = due_ms > now and 2 or 3
   task.s, task.sq = state, task.sq + 1
   if state == 2 then task.d = due_ms end
-  call('HSET', key_task(task.namespace, task.id), 's', state, 'sq', task.sq, 'a', task.a, 'k', task.k, 'r', task.r,
+  call('HSET', task.key, 's', state, 'sq', task.sq, 'a', task.a, 'k', task.k, 'r', task.r,
     'u', now_text, 'd', digits(task.d), 'o', task.o or 0)
   if state == 3 then make_ready(task.namespace, task.q, task.y, task.g, task.p, task.d, task.id) end
   set_timer(task.namespace, task.q, state, waiting_timer(state, due_ms, task.ts, task.tt), task.id)
   tell_waiting(task.wt, task.namespace, task.id)
   emit(task.namespace, task.q, task.y, {task.id, kind, task.sq, state, event.execution or 0, event.outcome or 0,
-    task.a, 0, state == 2 and due_ms or 0, event.session or '', event.extra or ''})
+    task.a, 0, state == 2 and due_ms or 0, event.session or '', event.extra})
 end
 
 local function write_all()

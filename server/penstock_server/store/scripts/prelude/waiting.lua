@@ -1,14 +1,18 @@
 -- waiting: puts tasks into a queue's ready and due sets, and takes them out again.
-local queues, ready_batches, due_batches = {}, {}, {}
+local queues, ready_batches, latest_batch, due_batches = {}, {}, {}, {}
 
 -- The queue's epoch and virtual time, read once for each call. `false` if there is no such queue.
 local function queue_of(namespace, queue)
-  local name = namespace .. ':' .. queue
-  local known = queues[name]
+  local of_namespace = queues[namespace]
+  if not of_namespace then
+    of_namespace = {}
+    queues[namespace] = of_namespace
+  end
+  local known = of_namespace[queue]
   if known == nil then
     local fields = call('HMGET', key_queue(namespace, queue), 'e', 'vt')
-    known = fields[1] and {name = name, epoch = fields[1], time = tonumber(fields[2]) or 0} or false
-    queues[name] = known
+    known = fields[1] and {name = namespace .. ':' .. queue, epoch = fields[1], time = tonumber(fields[2]) or 0} or false
+    of_namespace[queue] = known
   end
   return known
 end
@@ -19,22 +23,30 @@ local function open_queue(namespace, queue)
   if known then return known end
   call('HSET', key_queue(namespace, queue), 'e', '0', 'c', now_text)
   call('ZADD', key_queues(namespace), 0, queue)
-  queues[namespace .. ':' .. queue] = nil
+  queues[namespace][queue] = nil
   return queue_of(namespace, queue)
 end
 
 local function ready_score(priority, ready_ms) return (9 - priority) * 1e13 + ready_ms end
 
--- `here`: the calling server has a waiting poll for the queue and will lease by itself.
-local function make_ready(namespace, queue, type, group, priority, ready_ms, id, here)
+-- What becomes ready in one set. The next task mostly goes where the latest went.
+local function ready_batch(namespace, queue, type, group, here)
+  local batch = latest_batch
+  if batch.queue == queue and batch.type == type and batch.group == group and batch.namespace == namespace then return batch end
   local q = open_queue(namespace, queue)
   local name = key_ready(namespace, queue, q.epoch, type, group)
-  local batch = ready_batches[name]
+  batch = ready_batches[name]
   if not batch then
     batch = {namespace = namespace, queue = queue, type = type, group = group, q = q, args = {}, here = here}
     ready_batches[name] = batch
   end
-  local args = batch.args
+  latest_batch = batch
+  return batch
+end
+
+-- `here`: the calling server has a waiting poll for the queue and will lease by itself.
+local function make_ready(namespace, queue, type, group, priority, ready_ms, id, here)
+  local args = ready_batch(namespace, queue, type, group, here).args
   args[#args + 1] = digits(ready_score(priority, ready_ms))
   args[#args + 1] = id
 end
@@ -81,7 +93,7 @@ local function write_waiting()
     call('ZADD', key, unpack(batch.args))
     call('ZADD', key_due_queues(), 'LT', digits(batch.first), batch.name)
   end
-  ready_batches, due_batches = {}, {}
+  ready_batches, latest_batch, due_batches = {}, {}, {}
 end
 
 -- Takes a waiting task out of its sets. False if it is in none: it was purged and waits for its record to follow.
