@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -56,6 +56,23 @@ class MeasuredStore:
         """Log lines that it keeps of the default namespace."""
         logs = self.client.scan_iter(match=_LOGS, count=1_000)
         return sum(int(self.client.xlen(name)) for name in logs)
+
+    def begin_rewriting(self) -> None:
+        """Makes each node write its append-only file anew, beside its other work."""
+        for node in self.nodes:
+            with suppress(redis.ResponseError):  # one is under way
+                node.bgrewriteaof()
+
+    def settle(self) -> None:
+        """Waits until every file is written anew and nothing is left to rewrite of what was kept
+        so far.
+        """
+        self.begin_rewriting()
+        while any(
+            facts["aof_rewrite_in_progress"] or facts["aof_rewrite_scheduled"]
+            for facts in self.info("persistence")
+        ):
+            time.sleep(0.05)
 
     def memory(self) -> int:
         """Bytes that its data takes; buffers of the append-only file are left out."""
