@@ -1,14 +1,18 @@
 """Checks of payloads and results."""
 
+from typing import Final
+
 from penstock.v1.task_pb2 import Payload
 from penstock_server.service.validate.found import Found
 from penstock_server.service.validate.rules import MessageRules, anything, key, mapping, text
 from penstock_server.service.validate.values import json_value
 
+LONGEST_CONTENT_TYPE: Final = 128
+
 _RULES = MessageRules(
     Payload,
     {
-        "content_type": text(128),
+        "content_type": text(LONGEST_CONTENT_TYPE),
         "data": anything,  # its size is judged with the whole, against a limit that differs
         "json": json_value,
         "metadata": mapping(key(64), text(1_024), most=16),

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from penstock.v1.execution_pb2 import ExecutionOutcome, LogLine, LogStream, ReleaseReason, Usage
-from penstock.v1.task_pb2 import Failure, Progress
+from penstock.v1.task_pb2 import Failure, Payload, Progress
 from penstock.v1.worker_service_pb2 import (
     AcceptReport,
     CompleteReport,
@@ -14,7 +14,7 @@ from penstock.v1.worker_service_pb2 import (
 )
 from penstock_server.service.validate import names
 from penstock_server.service.validate.found import Found
-from penstock_server.service.validate.payload import result
+from penstock_server.service.validate.payload import LONGEST_CONTENT_TYPE, result
 from penstock_server.service.validate.rules import (
     SAFE_INTEGER,
     MessageRules,
@@ -27,7 +27,7 @@ from penstock_server.service.validate.rules import (
 )
 from penstock_server.service.validate.times import LONGEST, NOTHING, instant, span
 from penstock_server.service.validate.values import details
-from penstock_server.service.validate.wire import delimited, payload_of
+from penstock_server.service.validate.wire import NO_SIZE, delimited, payload_of
 
 DEEPEST_CAUSE: Final = 8
 """Causes below a failure that are kept."""
@@ -168,14 +168,18 @@ def report_item(item: ReportItem, path: str, found: Found) -> None:
 
 def _is_plain_complete(complete: CompleteReport, rest: int, most_bytes: int) -> bool:
     """True if a result of some bytes and usage are all that is in the `rest` bytes of a report."""
-    size = len(complete.result.data)
-    inside = payload_of(size)
-    if rest == delimited(inside):
-        return size <= most_bytes
-    if size > most_bytes or not complete.HasField("usage"):
-        return False
+    inside = _plain_size(complete.result, most_bytes) if complete.HasField("result") else 0
+    if not complete.HasField("usage"):
+        return rest == delimited(inside)
     usage = complete.usage
     return rest == delimited(inside + delimited(usage.ByteSize())) and _is_plain_usage(usage)
+
+
+def _plain_size(result: Payload, most_bytes: int) -> int:
+    size, type_size = len(result.data), len(result.content_type)
+    if size > most_bytes or type_size > LONGEST_CONTENT_TYPE:
+        return NO_SIZE
+    return payload_of(size, type_size)
 
 
 def _is_plain_usage(usage: Usage) -> bool:

@@ -7,7 +7,7 @@ from penstock.v1.task_pb2 import RetryPolicy, TaskSpec, Timeouts, TraceContext
 from penstock_server.service.validate import names
 from penstock_server.service.validate.found import Found
 from penstock_server.service.validate.names import fits_queue
-from penstock_server.service.validate.payload import payload
+from penstock_server.service.validate.payload import LONGEST_CONTENT_TYPE, payload
 from penstock_server.service.validate.rules import MessageRules, each, key, mapping, number, text
 from penstock_server.service.validate.times import (
     DAY,
@@ -19,7 +19,7 @@ from penstock_server.service.validate.times import (
     is_longer,
     span,
 )
-from penstock_server.service.validate.wire import payload_of
+from penstock_server.service.validate.wire import NO_SIZE, delimited, payload_of
 
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -103,18 +103,25 @@ task_spec_rules = MessageRules(
 
 def task_spec(spec: TaskSpec, path: str, found: Found) -> None:
     """Takes specs in bounds. Paths are relative to `path`."""
-    if not _is_plain(spec, found.limits.payload_bytes):
+    if spec.ByteSize() != plain_size(spec, found.limits.payload_bytes):
         task_spec_rules(spec, path, found)
 
 
-def _is_plain(spec: TaskSpec, most_bytes: int) -> bool:
-    """True for what most tasks are: a type, a queue and some bytes, all in bounds, and nothing
-    else.
+def plain_size(spec: TaskSpec, most_bytes: int) -> int:
+    """Gives the bytes of a spec that is what most are: a type, a queue and bytes of some content
+    type, all in bounds, and nothing else.
 
-    Names in bounds are ASCII, so their lengths are their sizes.
+    A spec of another size has more in it. Names in bounds are ASCII, so their lengths are their
+    sizes. `NO_SIZE` where a name or the payload is out of bounds.
     """
-    task_type, queue, size = spec.task_type, spec.queue, len(spec.payload.data)
-    if fits_queue(task_type) is None or (queue and fits_queue(queue) is None) or size > most_bytes:
-        return False
-    sizes = len(task_type) + 2 + (len(queue) + 2 if queue else 0)
-    return spec.ByteSize() == sizes + payload_of(size)
+    task_type, queue, payload = spec.task_type, spec.queue, spec.payload
+    size, type_size = len(payload.data), len(payload.content_type)
+    if (
+        fits_queue(task_type) is None
+        or (queue and fits_queue(queue) is None)
+        or size > most_bytes
+        or type_size > LONGEST_CONTENT_TYPE
+    ):
+        return NO_SIZE
+    names_size = delimited(len(task_type)) + (delimited(len(queue)) if queue else 0)
+    return names_size + payload_of(size, type_size)

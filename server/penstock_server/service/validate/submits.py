@@ -9,8 +9,9 @@ from penstock_server.service.validate.found import Found
 from penstock_server.service.validate.limits import Limits
 from penstock_server.service.validate.requests import check, check_items
 from penstock_server.service.validate.rules import Check, MessageRules, anything, choice, text
-from penstock_server.service.validate.spec import task_spec
+from penstock_server.service.validate.spec import plain_size, task_spec
 from penstock_server.service.validate.times import HOUR, NOTHING, SECOND, YEAR, span
+from penstock_server.service.validate.wire import delimited
 
 _idempotency = MessageRules(
     pb.Idempotency,
@@ -44,9 +45,15 @@ _submit_tasks = MessageRules(
     required=["items"],
 )
 
-_item = MessageRules(
+_item_rules = MessageRules(
     pb.SubmitTasksItem, {"spec": task_spec, "idempotency": _idempotency}, required=["spec"]
 )
+
+
+def _item(item: pb.SubmitTasksItem, path: str, found: Found) -> None:
+    """Takes items in bounds. Most are a plain spec and nothing else, which their size tells."""
+    if item.ByteSize() != delimited(plain_size(item.spec, found.limits.payload_bytes)):
+        _item_rules(item, path, found)
 
 
 def submit_task(request: pb.SubmitTaskRequest, limits: Limits) -> None:

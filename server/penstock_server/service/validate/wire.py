@@ -1,6 +1,11 @@
 """Sizes on the wire, by which the common message is told from all others without a look at every
 field."""
 
+from typing import Final
+
+NO_SIZE: Final = -100
+"""A size that no message has, and none that holds it as a field."""
+
 
 def delimited(size: int) -> int:
     """Gives the bytes that a text, bytes or message of `size` takes as a field numbered below 16.
@@ -12,8 +17,9 @@ def delimited(size: int) -> int:
     return size + (2 if size < 0x80 else 3 if size < 0x4000 else 4)
 
 
-def payload_of(size: int) -> int:
-    """Gives the bytes that a payload of nothing but `size` bytes of data takes; 0 for no data."""
-    if size < 0x7E:
-        return size + 4 if size else 0
-    return delimited(delimited(size))
+def payload_of(data: int, content_type: int) -> int:
+    """Gives the bytes that a payload takes as a field if so many bytes of data and so many ASCII
+    characters of content type are all that is in it; 0 for an empty one.
+    """
+    inside = (delimited(data) if data else 0) + (delimited(content_type) if content_type else 0)
+    return delimited(inside) if inside else 0
