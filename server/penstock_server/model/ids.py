@@ -14,7 +14,6 @@ from typing import Final
 
 PARTITION_BITS: Final = 10
 MAX_PARTITIONS: Final = 1 << PARTITION_BITS
-_STEP: Final = MAX_PARTITIONS
 _RANDOM_BITS: Final = 58
 _CALL_BITS: Final = 12
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -50,17 +49,16 @@ def ids_from(first: str, count: int) -> list[str]:
     """The `count` ids of one call, of which `first` is the first."""
     if count == 1:
         return [first]
-    start = _decode(first)
-    low_mask = (1 << 70) - 1
-    if (start & low_mask) + count * _STEP > low_mask:
-        return [_encode(start + index * _STEP) for index in range(count)]
-    # The upper 60 bits are the same for the whole call: spell them once.
-    prefix, low, pairs = first[:12], start & low_mask, _PAIRS
-    shifts = (60, 50, 40, 30, 20, 10, 0)
-    return [
-        prefix + "".join([pairs[(value >> shift) & 1023] for shift in shifts])
-        for value in range(low, low + count * _STEP, _STEP)
-    ]
+    partition = first[-2:]
+    # Counting changes the pair in front of the partition, and what stands before it only every
+    # 1,024th time.
+    head, low = divmod(_decode(first[:-2]), len(_PAIRS))
+    ids: list[str] = []
+    while len(ids) < count:
+        start = _encode(head)[-22:]
+        ids += [start + pair + partition for pair in _PAIRS[low : low + count - len(ids)]]
+        head, low = head + 1, 0
+    return ids
 
 
 class TaskIds:
