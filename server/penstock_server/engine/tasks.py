@@ -58,8 +58,10 @@ class Tasks:
         `CrossPartition` for an all-or-none batch over several partitions, and what keeps the store
         from answering at all.
         """
-        homes = [self._store.home(namespace, draft.queue) for draft in drafts]
-        if len(set(homes)) == 1:
+        queues = {draft.queue for draft in drafts}
+        home_of = {queue: self._store.home(namespace, queue) for queue in queues}
+        homes = sorted(set(home_of.values()))
+        if len(homes) == 1:
             return await self._submit_home(
                 namespace,
                 homes[0],
@@ -69,10 +71,10 @@ class Tasks:
                 await_end=await_end,
             )
         if all_or_none:
-            raise CrossPartition(partitions=len(set(homes)))
+            raise CrossPartition(partitions=len(homes))
         results: list[Submitted | PenstockError | None] = [None] * len(drafts)
-        for home in sorted(set(homes)):
-            places = [place for place, at in enumerate(homes) if at == home]
+        for home in homes:
+            places = [place for place, draft in enumerate(drafts) if home_of[draft.queue] == home]
             part = await self._submit_home(
                 namespace, home, [drafts[place] for place in places], request_id
             )
@@ -97,22 +99,25 @@ class Tasks:
             # Chunks of a repeated call are cut alike, so each one can be known again by its number.
             part = f"{request_id}:{number}" if request_id and number else request_id
             ids = ids_from(self._ids.first(home), len(chunk))
-            wanted: dict[str, set[str]] = {}
-            for draft in chunk:
-                wanted.setdefault(draft.queue, set()).add(draft.task_type)
-            waits_for = self._polls.waits_for
-            here = [queue for queue, types in wanted.items() if waits_for(namespace, queue, types)]
             results += await self._store.tasks.submit(
                 namespace,
                 chunk,
                 ids,
                 request_id=part,
                 all_or_none=all_or_none,
-                here=here,
+                here=self._served_here(namespace, chunk),
                 waiting_server=self._server_id if await_end else "",
             )
         self._observer.submitted(namespace, drafts, results)
         return results
+
+    def _served_here(self, namespace: str, drafts: Sequence[TaskDraft]) -> list[str]:
+        """Queues of which polls wait here for all types that the drafts bring."""
+        wanted: dict[str, set[str]] = {}
+        for queue, task_type in dict.fromkeys((draft.queue, draft.task_type) for draft in drafts):
+            wanted.setdefault(queue, set()).add(task_type)
+        waits_for = self._polls.waits_for
+        return [queue for queue, types in wanted.items() if waits_for(namespace, queue, types)]
 
     async def run(
         self, namespace: str, draft: TaskDraft, *, request_id: str, wait: timedelta

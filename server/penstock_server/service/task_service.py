@@ -130,11 +130,10 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
         *,
         creator: str = "",
     ) -> TaskDraft:
-        queue = spec.queue or convert_draft.DEFAULT_QUEUE
         of_type = (await self._of_types(namespace)).get(spec.task_type)
         return convert_draft.draft(
             spec,
-            defaults=_given(of_type, await self._of_queue(namespace, queue)),
+            defaults=_given(of_type, await self._of_queue(namespace, spec.queue)),
             creator=creator or current_principal().name,
             now_ms=int(time.time() * 1000),
             idempotency=idempotency,
@@ -143,19 +142,21 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
     async def _drafts(self, namespace: str, items: Sequence[pb.SubmitTasksItem]) -> list[TaskDraft]:
         """Drafts of a batch; whatever its items share is looked up once."""
         specs = [item.spec for item in items]
-        queues = [spec.queue or convert_draft.DEFAULT_QUEUE for spec in specs]
-        of_queue = {queue: await self._of_queue(namespace, queue) for queue in set(queues)}
+        of_queue = {
+            queue: await self._of_queue(namespace, queue)
+            for queue in {spec.queue for spec in specs}
+        }
         of_type = await self._of_types(namespace)
         creator, now_ms = current_principal().name, int(time.time() * 1000)
         return [
             convert_draft.draft(
                 spec,
-                defaults=_given(of_type.get(spec.task_type), of_queue[queue]),
+                defaults=_given(of_type.get(spec.task_type), of_queue[spec.queue]),
                 creator=creator,
                 now_ms=now_ms,
-                idempotency=item.idempotency,
+                idempotency=item.idempotency if item.HasField("idempotency") else None,
             )
-            for item, spec, queue in zip(items, specs, queues, strict=True)
+            for item, spec in zip(items, specs, strict=True)
         ]
 
     async def _of_types(self, namespace: str) -> Mapping[str, TaskTypeConfig]:
@@ -163,8 +164,9 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
         configs = self._types.at_hand(namespace)
         return await self._types.get(namespace) if configs is None else configs
 
-    async def _of_queue(self, namespace: str, queue: str) -> QueueConfig | None:
-        """What the queue fills in; None if that is nothing."""
+    async def _of_queue(self, namespace: str, given: str) -> QueueConfig | None:
+        """What the queue of a spec fills in; None if that is nothing."""
+        queue = given or convert_draft.DEFAULT_QUEUE
         config = self._configs.at_hand(namespace, queue)
         if config is None:
             config = await self._configs.get(namespace, queue)

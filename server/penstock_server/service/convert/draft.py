@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, TypeVar
 
@@ -23,6 +24,7 @@ from penstock_server.model.records import (
 )
 from penstock_server.service.convert.times import set_time, span_ms, time_ms
 from penstock_server.service.trim import trim_failure
+from penstock_server.service.validate.wire import delimited, names_of
 
 DEFAULT_QUEUE: Final = "default"
 _DAY_MS: Final = 86_400_000
@@ -50,19 +52,28 @@ def draft(
     itself.
     """
     key = idempotency_key(spec, idempotency) if idempotency is not None else None
-    if not spec.queue:
-        spec.queue = DEFAULT_QUEUE
-    due_ms = 0
-    if spec.HasField("delay"):
-        set_time(spec.schedule_time, now_ms + span_ms(spec.delay))
-        delay_ms = span_ms(spec.delay)
-        spec.ClearField("delay")
-    else:
-        delay_ms = 0
-        if spec.HasField("schedule_time"):
-            due_ms = time_ms(spec.schedule_time)
+    queue, task_type = spec.queue, spec.task_type
+    if not queue:
+        queue = spec.queue = DEFAULT_QUEUE
     for config in defaults:
         _fill_in(spec, config)
+    wire, payload_size = spec.SerializeToString(), spec.payload.ByteSize()
+    # Most have a payload beside their names, and nothing else that was to be looked at.
+    if payload_size and len(wire) == names_of(task_type, queue) + delimited(payload_size):
+        return TaskDraft(queue, task_type, wire, policy=_policy_of(creator), idempotency=key)
+    return _full_draft(spec, creator, now_ms, key)
+
+
+def _full_draft(
+    spec: TaskSpec, creator: str, now_ms: int, idempotency: IdempotencyKey | None
+) -> TaskDraft:
+    due_ms = delay_ms = 0
+    if spec.HasField("delay"):
+        delay_ms = span_ms(spec.delay)
+        set_time(spec.schedule_time, now_ms + delay_ms)
+        spec.ClearField("delay")
+    elif spec.HasField("schedule_time"):
+        due_ms = time_ms(spec.schedule_time)
     return TaskDraft(
         queue=spec.queue,
         task_type=spec.task_type,
@@ -73,7 +84,7 @@ def draft(
         due_ms=due_ms,
         policy=_policy(spec, creator),
         timers=_timers(spec),
-        idempotency=key,
+        idempotency=idempotency,
     )
 
 
@@ -109,12 +120,20 @@ def _fill_in(spec: TaskSpec, config: QueueConfig | TaskTypeConfig) -> None:
 
 def _policy(spec: TaskSpec, creator: str) -> Policy:
     retry, grace = spec.HasField("retry_policy"), spec.HasField("cancel_grace")
-    if not retry and not grace and creator == DEFAULT_POLICY.creator:
-        return DEFAULT_POLICY
+    if not retry and not grace:
+        return _policy_of(creator)
     policy = _retry_policy(spec.retry_policy) if retry else DEFAULT_POLICY
     if grace:
         policy = replace(policy, cancel_grace_ms=span_ms(spec.cancel_grace))
     return replace(policy, creator=creator)
+
+
+@lru_cache(maxsize=1024)
+def _policy_of(creator: str) -> Policy:
+    """What holds for tasks of the creator that say nothing of their own."""
+    if creator == DEFAULT_POLICY.creator:
+        return DEFAULT_POLICY
+    return replace(DEFAULT_POLICY, creator=creator)
 
 
 def _retry_policy(retry: RetryPolicy) -> Policy:

@@ -19,7 +19,7 @@ from penstock_server.service.validate.times import (
     is_longer,
     span,
 )
-from penstock_server.service.validate.wire import NO_SIZE, delimited, payload_of
+from penstock_server.service.validate.wire import NO_SIZE, names_of, payload_of
 
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -123,5 +123,4 @@ def plain_size(spec: TaskSpec, most_bytes: int) -> int:
         or type_size > LONGEST_CONTENT_TYPE
     ):
         return NO_SIZE
-    names_size = delimited(len(task_type)) + (delimited(len(queue)) if queue else 0)
-    return names_size + payload_of(size, type_size)
+    return names_of(task_type, queue) + payload_of(size, type_size)

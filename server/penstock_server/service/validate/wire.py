@@ -17,6 +17,15 @@ def delimited(size: int) -> int:
     return size + (2 if size < 0x80 else 3 if size < 0x4000 else 4)
 
 
+def names_of(task_type: str, queue: str) -> int:
+    """Gives the bytes that a task type takes as a field, and a queue if there is one.
+
+    Names in bounds are ASCII, so their lengths are their sizes. Too small for a name of 128.
+    """
+    size = len(task_type) + 2
+    return size + len(queue) + 2 if queue else size
+
+
 def payload_of(data: int, content_type: int) -> int:
     """Gives the bytes that a payload takes as a field if so many bytes of data and so many ASCII
     characters of content type are all that is in it; 0 for an empty one.
