@@ -74,6 +74,11 @@ class Endings:
         """Stops following."""
         _remove(self._followed, (namespace, task_id), event)
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether anybody waits for any task at all."""
+        return bool(self._awaited or self._followed)
+
     def awaited(self, namespace: str, task_ids: Iterable[str]) -> set[str]:
         """Those of the tasks whose end somebody in this process waits for."""
         if not self._awaited:

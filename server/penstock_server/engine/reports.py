@@ -51,7 +51,8 @@ class ReportAnswer:
     last_line: int = 0
 
 
-_TAKEN: Final = ReportAnswer()
+TAKEN: Final = ReportAnswer()
+"""The answer to a report of which there is nothing to tell but that it was taken."""
 
 
 class Reports:
@@ -81,7 +82,7 @@ class Reports:
         by_verb, with_lines = _sort(reports)
         # Before the ends: a task that has ended has all of its lines.
         logged = await self._log(namespace, reports, with_lines) if with_lines else {}
-        answers: list[ReportAnswer] = [_TAKEN] * len(reports)
+        answers: list[ReportAnswer] = [TAKEN] * len(reports)
         work = [
             self._carriers[verb](namespace, session_id, [reports[place] for place in places])
             for verb, places in by_verb.items()
@@ -154,9 +155,10 @@ class Reports:
     def _told(
         self, namespace: str, reports: Sequence[Report], taken: Sequence[bool]
     ) -> list[ReportAnswer]:
-        for report, ok in zip(reports, taken, strict=True):
-            if ok:
-                self._endings.on_task(namespace, report.token.task_id)
+        if self._endings.is_awaited:
+            for report, ok in zip(reports, taken, strict=True):
+                if ok:
+                    self._endings.on_task(namespace, report.token.task_id)
         return _taken_or_lost(reports, taken)
 
     async def _release(
@@ -180,7 +182,7 @@ def _sort(reports: Sequence[Report]) -> tuple[dict[Verb, list[int]], list[int]]:
 
 
 def _taken_or_lost(reports: Sequence[Report], taken: Sequence[bool]) -> list[ReportAnswer]:
-    return [_TAKEN if ok else _lost(report) for report, ok in zip(reports, taken, strict=True)]
+    return [TAKEN if ok else _lost(report) for report, ok in zip(reports, taken, strict=True)]
 
 
 def _lost(report: Report) -> ReportAnswer:

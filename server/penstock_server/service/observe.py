@@ -5,6 +5,7 @@ and waits, also if their worker died. Only where a task ends with the loss of it
 follows, and its span is built then.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -36,9 +37,11 @@ class LeaseObserver:
         """Counts leases and how long their tasks waited, and tells the traces of sampled ones."""
         queue, now_ms = delivery.queue, delivery.now_ms
         self._metrics.leased.labels(namespace, queue).inc(len(leases))
-        waits = self._metrics.queue_wait.labels(namespace, queue)
-        for record in delivery.leases:
-            waits.observe(max(0, now_ms - _ready_ms(record)) / 1000)
+        # Tasks that came together became ready together: few waits, each of many tasks.
+        waits = Counter(max(0, now_ms - _ready_ms(record)) for record in delivery.leases)
+        self._metrics.queue_wait.observe(
+            (namespace, queue), {ms / 1000: count for ms, count in waits.items()}
+        )
         if self._tracing.enabled:
             for record, lease in zip(delivery.leases, leases, strict=True):
                 if lease.spec.HasField("trace_context"):

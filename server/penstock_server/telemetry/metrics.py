@@ -22,6 +22,8 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from penstock_server.telemetry.bulk_histogram import BulkHistogram
+
 _QUEUE: Final = ("namespace", "queue")
 _CALL_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0)
 _STORE_SECONDS: Final = (0.0002, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0)
@@ -51,12 +53,13 @@ class Metrics:
             "penstock_tasks_submitted", "Tasks taken in; repeated submits do not count.", *_QUEUE
         )
         self.leased = self._counter("penstock_leases_made", "Leases handed to workers.", *_QUEUE)
-        self.queue_wait = self._histogram(
+        self.queue_wait = BulkHistogram(
             "penstock_queue_wait_seconds",
             "Time that tasks were ready before they were leased.",
             _QUEUE,
             _WAIT_SECONDS,
         )
+        self.registry.register(self.queue_wait)
         self.executions_ended = self._counter(
             "penstock_executions_ended",
             "Executions that ended, by outcome (succeeded, failed, timed_out, cancelled, crashed, "

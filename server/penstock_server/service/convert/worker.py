@@ -8,7 +8,7 @@ from penstock.v1 import worker_pb2
 from penstock.v1 import worker_service_pb2 as pb
 from penstock.v1.execution_pb2 import LogLine
 from penstock_server.engine.dispatch import Delivery
-from penstock_server.engine.reports import Report, ReportAnswer, Verb
+from penstock_server.engine.reports import TAKEN, Report, ReportAnswer, Verb
 from penstock_server.engine.workers import is_silent
 from penstock_server.model.lease_token import LeaseToken, encode_lease_token
 from penstock_server.model.lifecycle import Outcome, ReleaseReason
@@ -111,6 +111,8 @@ def _fail(fail: pb.FailReport, token: LeaseToken, lines: Sequence[tuple[int, byt
 
 def fill_result(result: pb.ReportResult, answer: ReportAnswer) -> None:
     """The answer to one report."""
+    if answer is TAKEN:
+        return
     if answer.error is not None:
         result.error.CopyFrom(to_item_error(answer.error))
     if answer.term_ms:
