@@ -5,8 +5,8 @@ generator, as base64url. The store compares fence and random bits whole. Tokens 
 are never logged.
 """
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
+from binascii import a2b_base64, b2a_base64
 from struct import Struct
 from struct import error as StructError
 from typing import Final, NamedTuple
@@ -17,6 +17,9 @@ RANDOM_BYTES: Final = 16
 _VERSION: Final = 1
 _FORM: Final = Struct(">B26sQ16s")
 _LENGTH: Final = 68
+# What `base64.urlsafe_b64encode` does, without its two calls more: every lease and report comes by.
+_TO_URL: Final = bytes.maketrans(b"+/", b"-_")
+_FROM_URL: Final = bytes.maketrans(b"-_", b"+/")
 
 
 class LeaseToken(NamedTuple):
@@ -34,7 +37,8 @@ class LeaseToken(NamedTuple):
 
 def encode_lease_token(task_id: str, fence: int, random: bytes) -> str:
     """Spells a token for the wire."""
-    return urlsafe_b64encode(_FORM.pack(_VERSION, task_id.encode(), fence, random)).decode()
+    packed = _FORM.pack(_VERSION, task_id.encode(), fence, random)
+    return b2a_base64(packed, newline=False).translate(_TO_URL).decode()
 
 
 def decode_lease_token(text: str) -> LeaseToken | None:
@@ -43,7 +47,8 @@ def decode_lease_token(text: str) -> LeaseToken | None:
     if len(text) != _LENGTH or "+" in text or "/" in text:
         return None
     try:
-        version, task_id, fence, random = _FORM.unpack(urlsafe_b64decode(text))
+        packed = a2b_base64(text.encode("ascii").translate(_FROM_URL))
+        version, task_id, fence, random = _FORM.unpack(packed)
         task_id = task_id.decode()
     except (Base64Error, StructError, ValueError):
         # The decoder skips foreign characters, so the length says nothing about the bytes.
