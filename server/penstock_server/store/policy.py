@@ -7,6 +7,7 @@ with nil for a default; then the spec. A task that asks for nothing special has 
 
 import struct
 from dataclasses import fields
+from functools import lru_cache
 from typing import Final
 
 import msgpack
@@ -34,13 +35,16 @@ assert {field.name for field in fields(Policy)} == set(NAMES)
 
 def with_policy(policy: Policy, spec: bytes) -> bytes:
     """The form in which a spec is stored."""
-    if policy is DEFAULT_POLICY:
-        return _EMPTY + spec
+    return (_EMPTY if policy is DEFAULT_POLICY else _head_of(policy)) + spec
+
+
+@lru_cache(maxsize=1024)
+def _head_of(policy: Policy) -> bytes:
     values = [_unless_default(policy, name) for name in NAMES]
     if not any(value is not None for value in values):
-        return _EMPTY + spec
+        return _EMPTY
     head: bytes = msgpack.packb(values)
-    return _LENGTH.pack(len(head)) + head + spec
+    return _LENGTH.pack(len(head)) + head
 
 
 def _unless_default(policy: Policy, name: str) -> object:
