@@ -6,6 +6,7 @@ from penstock.v1.task_pb2 import Payload
 from penstock_server.service.validate.found import Found
 from penstock_server.service.validate.rules import MessageRules, anything, key, mapping, text
 from penstock_server.service.validate.values import json_value
+from penstock_server.service.validate.wire import payload_size
 
 LONGEST_CONTENT_TYPE: Final = 128
 
@@ -36,6 +37,16 @@ def _check(value: Payload, path: str, found: Found, limit: int) -> None:
         found.add_oversize(path, content_size(value), limit)
     else:
         _RULES(value, path, found)
+
+
+def is_plain_payload(value: Payload, most_bytes: int) -> bool:
+    """True for what most payloads are: data and a content type, in bounds, and nothing else."""
+    size, type_size = len(value.data), len(value.content_type)
+    return (
+        size <= most_bytes
+        and type_size <= LONGEST_CONTENT_TYPE
+        and value.ByteSize() == payload_size(size, type_size)
+    )
 
 
 def content_size(value: Payload) -> int:

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from penstock.v1.execution_pb2 import ExecutionOutcome, LogLine, LogStream, ReleaseReason, Usage
-from penstock.v1.task_pb2 import Failure, Payload, Progress
+from penstock.v1.task_pb2 import Failure, Progress
 from penstock.v1.worker_service_pb2 import (
     AcceptReport,
     CompleteReport,
@@ -14,7 +14,7 @@ from penstock.v1.worker_service_pb2 import (
 )
 from penstock_server.service.validate import names
 from penstock_server.service.validate.found import Found
-from penstock_server.service.validate.payload import LONGEST_CONTENT_TYPE, result
+from penstock_server.service.validate.payload import is_plain_payload, result
 from penstock_server.service.validate.rules import (
     SAFE_INTEGER,
     MessageRules,
@@ -27,7 +27,6 @@ from penstock_server.service.validate.rules import (
 )
 from penstock_server.service.validate.times import LONGEST, NOTHING, instant, span
 from penstock_server.service.validate.values import details
-from penstock_server.service.validate.wire import NO_SIZE, delimited, payload_of
 
 DEEPEST_CAUSE: Final = 8
 """Causes below a failure that are kept."""
@@ -150,36 +149,27 @@ report_item_rules = MessageRules(
 
 
 def report_item(item: ReportItem, path: str, found: Found) -> None:
-    """Takes reports in bounds. Paths are relative to `path`.
+    """Takes reports in bounds. Paths are relative to `path`."""
+    if not _is_plain(item, found.limits.result_bytes):
+        report_item_rules(item, path, found)
 
-    Most reports are an accept, or a result of some bytes and usage, and nothing else: these are
-    told by their sizes, all others are looked at field by field.
+
+def _is_plain(item: ReportItem, most_bytes: int) -> bool:
+    """True for what most reports are: an accept, or a result of some bytes and usage, all in
+    bounds, and no log lines.
     """
-    length = len(item.lease_token)
-    if 0 < length < 0x80:
-        rest = item.ByteSize() - length - 2
-        if item.HasField("complete"):
-            if _is_plain_complete(item.complete, rest, found.limits.result_bytes):
-                return
-        elif rest == 2 and item.HasField("accept"):
-            return
-    report_item_rules(item, path, found)
+    token = item.lease_token
+    if not token.isascii() or not 0 < len(token) <= names.LONGEST_LEASE_TOKEN or item.log_lines:
+        return False
+    if item.HasField("complete"):
+        return _is_plain_complete(item.complete, most_bytes)
+    return item.HasField("accept")
 
 
-def _is_plain_complete(complete: CompleteReport, rest: int, most_bytes: int) -> bool:
-    """True if a result of some bytes and usage are all that is in the `rest` bytes of a report."""
-    inside = _plain_size(complete.result, most_bytes) if complete.HasField("result") else 0
-    if not complete.HasField("usage"):
-        return rest == delimited(inside)
-    usage = complete.usage
-    return rest == delimited(inside + delimited(usage.ByteSize())) and _is_plain_usage(usage)
-
-
-def _plain_size(result: Payload, most_bytes: int) -> int:
-    size, type_size = len(result.data), len(result.content_type)
-    if size > most_bytes or type_size > LONGEST_CONTENT_TYPE:
-        return NO_SIZE
-    return payload_of(size, type_size)
+def _is_plain_complete(complete: CompleteReport, most_bytes: int) -> bool:
+    if complete.HasField("result") and not is_plain_payload(complete.result, most_bytes):
+        return False
+    return not complete.HasField("usage") or _is_plain_usage(complete.usage)
 
 
 def _is_plain_usage(usage: Usage) -> bool:

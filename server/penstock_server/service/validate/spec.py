@@ -19,7 +19,7 @@ from penstock_server.service.validate.times import (
     is_longer,
     span,
 )
-from penstock_server.service.validate.wire import NO_SIZE, names_of, payload_of
+from penstock_server.service.validate.wire import NO_SIZE, delimited, names_of, payload_size
 
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -123,4 +123,5 @@ def plain_size(spec: TaskSpec, most_bytes: int) -> int:
         or type_size > LONGEST_CONTENT_TYPE
     ):
         return NO_SIZE
-    return names_of(task_type, queue) + payload_of(size, type_size)
+    content = payload_size(size, type_size)
+    return names_of(task_type, queue) + (delimited(content) if content else 0)

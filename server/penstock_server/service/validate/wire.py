@@ -26,9 +26,8 @@ def names_of(task_type: str, queue: str) -> int:
     return size + len(queue) + 2 if queue else size
 
 
-def payload_of(data: int, content_type: int) -> int:
-    """Gives the bytes that a payload takes as a field if so many bytes of data and so many ASCII
-    characters of content type are all that is in it; 0 for an empty one.
+def payload_size(data: int, content_type: int) -> int:
+    """Gives the bytes of a payload if so many bytes of data and so many ASCII characters of
+    content type are all that is in it.
     """
-    inside = (delimited(data) if data else 0) + (delimited(content_type) if content_type else 0)
-    return delimited(inside) if inside else 0
+    return (delimited(data) if data else 0) + (delimited(content_type) if content_type else 0)
