@@ -61,23 +61,24 @@ def draft(
     # Most have a payload beside their names, and nothing else that was to be looked at.
     if payload_size and len(wire) == names_of(task_type, queue) + delimited(payload_size):
         return TaskDraft(queue, task_type, wire, policy=_policy_of(creator), idempotency=key)
-    return _full_draft(spec, creator, now_ms, key)
+    return _full_draft(spec, wire, creator, now_ms, key)
 
 
 def _full_draft(
-    spec: TaskSpec, creator: str, now_ms: int, idempotency: IdempotencyKey | None
+    spec: TaskSpec, wire: bytes, creator: str, now_ms: int, idempotency: IdempotencyKey | None
 ) -> TaskDraft:
     due_ms = delay_ms = 0
     if spec.HasField("delay"):
         delay_ms = span_ms(spec.delay)
         set_time(spec.schedule_time, now_ms + delay_ms)
         spec.ClearField("delay")
+        wire = spec.SerializeToString()
     elif spec.HasField("schedule_time"):
         due_ms = time_ms(spec.schedule_time)
     return TaskDraft(
         queue=spec.queue,
         task_type=spec.task_type,
-        spec=spec.SerializeToString(),
+        spec=wire,
         priority=spec.priority if spec.HasField("priority") else 5,
         group=spec.fairness_key,
         delay_ms=delay_ms,

@@ -32,9 +32,11 @@ def result(value: Payload, path: str, found: Found) -> None:
 
 
 def _check(value: Payload, path: str, found: Found, limit: int) -> None:
-    # The whole is never smaller than its content, so the common case needs no look at the content.
-    if value.ByteSize() > limit and content_size(value) > limit:
-        found.add_oversize(path, content_size(value), limit)
+    if is_plain_payload(value, limit):
+        return
+    size = content_size(value)
+    if size > limit:
+        found.add_oversize(path, size, limit)
     else:
         _RULES(value, path, found)
 

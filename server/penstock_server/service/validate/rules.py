@@ -5,10 +5,10 @@ and never raises, whatever the value. Checks run on every task that is submitted
 costs next to nothing, and texts are made only for what is wrong.
 """
 
-import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
+from json.encoder import encode_basestring_ascii
 from typing import Any, Final
 
 from google.protobuf.descriptor import EnumDescriptor
@@ -27,7 +27,7 @@ _ECHO: Final = 48
 def shown(text: str) -> str:
     """Gives a text as it may stand in an error: one line of ASCII in quotes, cut after 48
     characters."""
-    return json.dumps(text if len(text) <= _ECHO else text[:_ECHO] + "...")
+    return encode_basestring_ascii(text if len(text) <= _ECHO else text[:_ECHO] + "...")
 
 
 def anything(value: Any, path: str, found: Found) -> None:
@@ -127,10 +127,10 @@ def mapping(check_key: Check, check_value: Check, *, most: int) -> Check:
         if len(values) > most:
             found.add(path, f"has {len(values):,} entries, at most {most:,} are allowed")
             return
-        for map_key in values:
+        for map_key, value in values.items():
             at = f"{path}[{shown(map_key)}]"
             check_key(map_key, at, found)
-            check_value(values[map_key], at, found)
+            check_value(value, at, found)
 
     return check
 

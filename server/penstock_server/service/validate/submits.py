@@ -9,9 +9,8 @@ from penstock_server.service.validate.found import Found
 from penstock_server.service.validate.limits import Limits
 from penstock_server.service.validate.requests import check, check_items
 from penstock_server.service.validate.rules import Check, MessageRules, anything, choice, text
-from penstock_server.service.validate.spec import plain_size, task_spec
+from penstock_server.service.validate.spec import task_spec
 from penstock_server.service.validate.times import HOUR, NOTHING, SECOND, YEAR, span
-from penstock_server.service.validate.wire import delimited
 
 _idempotency = MessageRules(
     pb.Idempotency,
@@ -51,8 +50,10 @@ _item_rules = MessageRules(
 
 
 def _item(item: pb.SubmitTasksItem, path: str, found: Found) -> None:
-    """Takes items in bounds. Most are a plain spec and nothing else, which their size tells."""
-    if item.ByteSize() != delimited(plain_size(item.spec, found.limits.payload_bytes)):
+    """Takes items in bounds; `path` is empty. Most are a spec and nothing else."""
+    if item.HasField("spec") and not item.HasField("idempotency"):
+        task_spec(item.spec, "spec", found)
+    else:
         _item_rules(item, path, found)
 
 

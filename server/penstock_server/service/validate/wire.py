@@ -3,8 +3,8 @@ field."""
 
 from typing import Final
 
-NO_SIZE: Final = -100
-"""A size that no message has, and none that holds it as a field."""
+NO_SIZE: Final = -1
+"""A size that no message has."""
 
 
 def delimited(size: int) -> int:
