@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.v1.execution_pb2 import LogLine
-from penstock.v1.task_pb2 import Failure, Progress, TaskSpec
+from penstock.v1.task_pb2 import Failure, Payload, Progress, TaskSpec
 from penstock.v1.worker_service_pb2 import ReportItem
 from penstock_server.model.errors import PenstockError
 from penstock_server.service import trim, validate
 from penstock_server.service.validate.found import ITEM_BYTES, REQUEST_BYTES, Found
+from penstock_server.service.validate.payload import payload, payload_rules
 from penstock_server.service.validate.report import report_item, report_item_rules
 from penstock_server.service.validate.spec import task_spec, task_spec_rules
 from penstock_server.service.validate.values import json_value
@@ -66,8 +67,18 @@ def test_specs_told_by_their_sizes_are_those_in_which_nothing_is_wrong(spec: Tas
     assert found.wrong == field_by_field.wrong
 
 
-@given(item=messages(ReportItem, {"lease_token": ["t", "t" * 68, "t" * 128]}, most=3))
-def test_reports_told_by_their_sizes_are_those_in_which_nothing_is_wrong(item: ReportItem):
+@given(value=messages(Payload, {"content_type": ["", "a/b", "ä" * 64, "ä" * 65, "t" * 129]}))
+def test_payloads_told_by_their_sizes_are_those_in_which_nothing_is_wrong(value: Payload):
+    found, field_by_field = Found(LIMITS), Found(LIMITS)
+
+    payload(value, "payload", found)
+    payload_rules(value, "payload", field_by_field)
+
+    assert found.wrong == field_by_field.wrong
+
+
+@given(item=messages(ReportItem, {"lease_token": ["t", "t" * 68, "t" * 256, "ä" * 129]}, most=3))
+def test_reports_told_at_a_look_are_those_in_which_nothing_is_wrong(item: ReportItem):
     found, field_by_field = Found(LIMITS), Found(LIMITS)
 
     report_item(item, "", found)

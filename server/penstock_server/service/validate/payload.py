@@ -10,7 +10,7 @@ from penstock_server.service.validate.wire import payload_size
 
 LONGEST_CONTENT_TYPE: Final = 128
 
-_RULES = MessageRules(
+payload_rules = MessageRules(
     Payload,
     {
         "content_type": text(LONGEST_CONTENT_TYPE),
@@ -38,7 +38,7 @@ def _check(value: Payload, path: str, found: Found, limit: int) -> None:
     if size > limit:
         found.add_oversize(path, size, limit)
     else:
-        _RULES(value, path, found)
+        payload_rules(value, path, found)
 
 
 def is_plain_payload(value: Payload, most_bytes: int) -> bool:
