@@ -1,7 +1,6 @@
 """TaskService: translate, call the engine, translate back."""
 
-import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from datetime import timedelta
 from typing import Any, Final
@@ -22,6 +21,7 @@ from penstock_server.service import validate
 from penstock_server.service.convert import draft as convert_draft
 from penstock_server.service.convert import task as convert
 from penstock_server.service.convert.times import set_time, span, time_ms, wait_of
+from penstock_server.service.drafts import Drafts
 from penstock_server.service.errors import to_item_error
 from penstock_server.service.principal import current_principal
 from penstock_server.service.tokens import decode_page_token, encode_page_token
@@ -44,8 +44,7 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
     ) -> None:
         self._engine = engine
         self._tasks = engine.tasks
-        self._configs = configs
-        self._types = types
+        self._drafts = Drafts(configs, types, limits)
         self._limits = limits
 
     # ---- submit -------------------------------------------------------------------------------
@@ -55,7 +54,7 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
     ) -> pb.SubmitTaskResponse:
         validate.submit_task(request, self._limits)
         namespace = await self._engine.namespaces.resolve(request.namespace)
-        draft = await self._draft(namespace, request.spec, request.idempotency)
+        draft = await self._drafts.one(namespace, request.spec, request.idempotency)
         (result,) = await self._tasks.submit(namespace, [draft], request_id=request.request_id)
         if isinstance(result, PenstockError):
             raise result
@@ -74,7 +73,8 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
     async def SubmitTasks(
         self, request: pb.SubmitTasksRequest, context: Any
     ) -> pb.SubmitTasksResponse:
-        errors = validate.submit_tasks(request, self._limits)
+        plain = self._drafts.plain(request)
+        errors = validate.submit_tasks(request, self._limits, plain)
         namespace = await self._engine.namespaces.resolve(request.namespace)
         response = pb.SubmitTasksResponse()
         add = response.results.add
@@ -82,8 +82,9 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
             for refusal in _with_the_rest_aborted(errors):
                 add(error=to_item_error(refusal))
             return response
-        items = [item for item, error in zip(request.items, errors, strict=True) if error is None]
-        drafts = await self._drafts(namespace, items)
+        items = zip(request.items, plain, errors, strict=True)
+        fine = [(item, draft) for item, draft, error in items if error is None]
+        drafts = await self._drafts.batch(namespace, fine)
         results = iter(await self._submit_all(namespace, drafts, request))
         for error in errors:
             result = next(results) if error is None else error
@@ -107,7 +108,7 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
     async def RunTask(self, request: pb.RunTaskRequest, context: Any) -> pb.RunTaskResponse:
         validate.run_task(request, self._limits)
         namespace = await self._engine.namespaces.resolve(request.namespace)
-        draft = await self._draft(namespace, request.spec, request.idempotency)
+        draft = await self._drafts.one(namespace, request.spec, request.idempotency)
         wait = wait_of(request, context, default=_WAIT)
         result = await self._tasks.run(namespace, draft, request_id=request.request_id, wait=wait)
         if isinstance(result, PenstockError):
@@ -121,56 +122,6 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
             namespace, request.task_id, wait_of(request, context, default=_WAIT)
         )
         return pb.AwaitTaskResponse(task=convert.task(record))
-
-    async def _draft(
-        self,
-        namespace: str,
-        spec: TaskSpec,
-        idempotency: pb.Idempotency | None = None,
-        *,
-        creator: str = "",
-    ) -> TaskDraft:
-        of_type = (await self._of_types(namespace)).get(spec.task_type)
-        return convert_draft.draft(
-            spec,
-            defaults=_given(of_type, await self._of_queue(namespace, spec.queue)),
-            creator=creator or current_principal().name,
-            now_ms=int(time.time() * 1000),
-            idempotency=idempotency,
-        )
-
-    async def _drafts(self, namespace: str, items: Sequence[pb.SubmitTasksItem]) -> list[TaskDraft]:
-        """Drafts of a batch; whatever its items share is looked up once."""
-        specs = [item.spec for item in items]
-        of_queue = {
-            queue: await self._of_queue(namespace, queue)
-            for queue in {spec.queue for spec in specs}
-        }
-        of_type = await self._of_types(namespace)
-        creator, now_ms = current_principal().name, int(time.time() * 1000)
-        return [
-            convert_draft.draft(
-                spec,
-                defaults=_given(of_type.get(spec.task_type), of_queue[spec.queue]),
-                creator=creator,
-                now_ms=now_ms,
-                idempotency=item.idempotency if item.HasField("idempotency") else None,
-            )
-            for item, spec in zip(items, specs, strict=True)
-        ]
-
-    async def _of_types(self, namespace: str) -> Mapping[str, TaskTypeConfig]:
-        """What types fill in, by type."""
-        configs = self._types.at_hand(namespace)
-        return await self._types.get(namespace) if configs is None else configs
-
-    async def _of_queue(self, namespace: str, given: str) -> QueueConfig | None:
-        """What the queue of a spec fills in; None if that is nothing."""
-        queue = given or convert_draft.DEFAULT_QUEUE
-        config = self._configs.at_hand(namespace, queue)
-        if config is None:
-            config = await self._configs.get(namespace, queue)
-        return config if config.ByteSize() else None
 
     # ---- look ---------------------------------------------------------------------------------
 
@@ -262,7 +213,7 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
         if request.HasField("spec"):
             record = await self._tasks.get(namespace, request.task_id)
             convert_draft.refuse_another_home(request.spec, record)
-            draft = await self._draft(namespace, request.spec, creator=record.creator)
+            draft = await self._drafts.one(namespace, request.spec, creator=record.creator)
         record = await self._tasks.retry(
             namespace, request.task_id, request_id=request.request_id, draft=draft
         )
@@ -342,13 +293,6 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
                 yield pb.TailLogsResponse(
                     lines=[convert.log_line(line) for line in lines], cursor=cursor
                 )
-
-
-def _given(of_type: TaskTypeConfig | None, of_queue: QueueConfig | None) -> convert_draft.Defaults:
-    """What fills in a spec, the type's before the queue's."""
-    if of_type is None:
-        return () if of_queue is None else (of_queue,)
-    return (of_type,) if of_queue is None else (of_type, of_queue)
 
 
 def _with_the_rest_aborted(errors: Sequence[PenstockError | None]) -> list[PenstockError]:

@@ -1,41 +1,61 @@
-"""Drafts of specs: most are told by the size of the spec, and come out like all others."""
+"""Drafts of items that one look is enough for are those that a closer look would make."""
 
 from __future__ import annotations
 
-from hypothesis import assume, given
+import pytest
+from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.v1.task_pb2 import Payload, TaskSpec
+from penstock.v1.task_service_pb2 import SubmitTasksItem, SubmitTasksRequest
 from penstock_server.model.records import DEFAULT_POLICY
-from penstock_server.service.convert.draft import draft
-from penstock_server.service.validate import Limits
-from penstock_server.service.validate.found import Found
-from penstock_server.service.validate.spec import task_spec
+from penstock_server.service import validate
+from penstock_server.service.convert.draft import draft, plain_draft
 from support.messages import messages
 
-SPECS = messages(TaskSpec, {"task_type": ["a", "b" * 128], "queue": ["", "q", "q" * 128]}, most=2)
-CREATORS = st.sampled_from(["anonymous", "key:somebody"])
+LIMITS = validate.Limits(payload_bytes=1_000)
+NAMES = {"task_type": ["a", "b" * 128, "c" * 129, "ä"], "queue": ["", "q", "q" * 128, "ä"]}
+CONTENT_TYPES = {"content_type": ["", "text/plain", "ä" * 64, "ä" * 65, "t" * 129]}
 
 
-@given(SPECS, CREATORS)
-def test_a_draft_is_the_same_whether_or_not_it_is_told_by_its_size(spec: TaskSpec, creator: str):
-    spec.task_type = spec.task_type or "a"
-    found = Found(Limits())
-    task_spec(spec, "spec", found)
-    assume(not found.wrong)
-    looked_at = TaskSpec.FromString(spec.SerializeToString())
-    looked_at.description = "in no draft but as a part of the spec, and never told by its size"
+@given(
+    messages(SubmitTasksItem, NAMES | CONTENT_TYPES, most=3),
+    st.sampled_from(["anonymous", "key:somebody"]),
+)
+def test_one_look_makes_the_draft_that_a_closer_look_makes(item: SubmitTasksItem, creator: str):
+    request = SubmitTasksRequest(items=[item])
 
-    quick = draft(spec, creator=creator, now_ms=0)
-    thorough = draft(looked_at, creator=creator, now_ms=0)
+    plain = plain_draft(item, creator, LIMITS.payload_bytes)
 
-    assert TaskSpec.FromString(quick.spec) == spec
-    quick.spec = thorough.spec
-    assert quick == thorough
+    if plain is not None:
+        assert validate.submit_tasks(request, LIMITS) == [None]
+        assert plain == draft(request.items[0].spec, creator=creator, now_ms=0)
 
 
-def test_a_task_of_nobody_in_particular_has_the_default_policy():
-    made = draft(TaskSpec(task_type="a", payload=Payload(data=b"x")), creator="anonymous", now_ms=0)
+@pytest.mark.parametrize("queue", ["", "mail"])
+@pytest.mark.parametrize("content_type", ["", "application/json"])
+def test_one_look_is_enough_for_names_and_bytes(queue: str, content_type: str):
+    payload = Payload(content_type=content_type, data=b"x" * 1_000)
+    spec = TaskSpec(task_type="work", queue=queue, payload=payload)
 
-    assert made.policy is DEFAULT_POLICY
-    assert made.queue == "default"
+    plain = plain_draft(SubmitTasksItem(spec=spec), "anonymous", LIMITS.payload_bytes)
+
+    assert plain is not None
+    assert (plain.queue, plain.task_type) == (queue or "default", "work")
+    assert TaskSpec.FromString(plain.spec).payload == payload
+    assert plain.policy is DEFAULT_POLICY
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        TaskSpec(),
+        TaskSpec(queue="mail"),
+        TaskSpec(task_type="work", priority=9),
+        TaskSpec(task_type="work", payload=Payload(data=b"x" * 1_001)),
+        TaskSpec(task_type="work", payload=Payload(metadata={"a": "b"})),
+        TaskSpec(task_type="work", labels={"a": "b"}),
+    ],
+)
+def test_anything_else_takes_a_closer_look(spec: TaskSpec):
+    assert plain_draft(SubmitTasksItem(spec=spec), "anonymous", LIMITS.payload_bytes) is None

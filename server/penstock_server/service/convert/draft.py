@@ -24,7 +24,7 @@ from penstock_server.model.records import (
 )
 from penstock_server.service.convert.times import set_time, span_ms, time_ms
 from penstock_server.service.trim import trim_failure
-from penstock_server.service.validate.wire import delimited, names_of
+from penstock_server.service.validate.spec import plain_size
 
 DEFAULT_QUEUE: Final = "default"
 _DAY_MS: Final = 86_400_000
@@ -52,41 +52,45 @@ def draft(
     itself.
     """
     key = idempotency_key(spec, idempotency) if idempotency is not None else None
-    queue, task_type = spec.queue, spec.task_type
-    if not queue:
-        queue = spec.queue = DEFAULT_QUEUE
-    for config in defaults:
-        _fill_in(spec, config)
-    wire, payload_size = spec.SerializeToString(), spec.payload.ByteSize()
-    # Most have a payload beside their names, and nothing else that was to be looked at.
-    if payload_size and len(wire) == names_of(task_type, queue) + delimited(payload_size):
-        return TaskDraft(queue, task_type, wire, policy=_policy_of(creator), idempotency=key)
-    return _full_draft(spec, wire, creator, now_ms, key)
-
-
-def _full_draft(
-    spec: TaskSpec, wire: bytes, creator: str, now_ms: int, idempotency: IdempotencyKey | None
-) -> TaskDraft:
+    if not spec.queue:
+        spec.queue = DEFAULT_QUEUE
     due_ms = delay_ms = 0
     if spec.HasField("delay"):
         delay_ms = span_ms(spec.delay)
         set_time(spec.schedule_time, now_ms + delay_ms)
         spec.ClearField("delay")
-        wire = spec.SerializeToString()
     elif spec.HasField("schedule_time"):
         due_ms = time_ms(spec.schedule_time)
+    for config in defaults:
+        _fill_in(spec, config)
     return TaskDraft(
         queue=spec.queue,
         task_type=spec.task_type,
-        spec=wire,
+        spec=spec.SerializeToString(),
         priority=spec.priority if spec.HasField("priority") else 5,
         group=spec.fairness_key,
         delay_ms=delay_ms,
         due_ms=due_ms,
         policy=_policy(spec, creator),
         timers=_timers(spec),
-        idempotency=idempotency,
+        idempotency=key,
     )
+
+
+def plain_draft(item: pb.SubmitTasksItem, creator: str, most_bytes: int) -> TaskDraft | None:
+    """The draft of an item that is what most are: a plain spec (`plain_size`) and nothing else.
+
+    None for all others: whether they are in bounds, and what they ask for, takes a closer look. So
+    does what a queue or a type fills in.
+    """
+    spec = item.spec
+    queue, wire = spec.queue, spec.SerializeToString()
+    if len(wire) != plain_size(spec, most_bytes) or item.HasField("idempotency"):
+        return None
+    if not queue:
+        queue = spec.queue = DEFAULT_QUEUE
+        wire = spec.SerializeToString()
+    return TaskDraft(queue, spec.task_type, wire, policy=_policy_of(creator))
 
 
 def idempotency_key(spec: TaskSpec, idempotency: pb.Idempotency) -> IdempotencyKey | None:

@@ -1,5 +1,6 @@
 """Checks of submits: one task, many, or one to wait for."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from penstock.v1 import task_service_pb2 as pb
@@ -9,7 +10,7 @@ from penstock_server.service.validate.found import Found
 from penstock_server.service.validate.limits import Limits
 from penstock_server.service.validate.requests import check, check_items
 from penstock_server.service.validate.rules import Check, MessageRules, anything, choice, text
-from penstock_server.service.validate.spec import task_spec
+from penstock_server.service.validate.spec import task_spec, task_spec_rules
 from penstock_server.service.validate.times import HOUR, NOTHING, SECOND, YEAR, span
 
 _idempotency = MessageRules(
@@ -44,17 +45,9 @@ _submit_tasks = MessageRules(
     required=["items"],
 )
 
-_item_rules = MessageRules(
-    pb.SubmitTasksItem, {"spec": task_spec, "idempotency": _idempotency}, required=["spec"]
+_item = MessageRules(
+    pb.SubmitTasksItem, {"spec": task_spec_rules, "idempotency": _idempotency}, required=["spec"]
 )
-
-
-def _item(item: pb.SubmitTasksItem, path: str, found: Found) -> None:
-    """Takes items in bounds; `path` is empty. Most are a spec and nothing else."""
-    if item.HasField("spec") and not item.HasField("idempotency"):
-        task_spec(item.spec, "spec", found)
-    else:
-        _item_rules(item, path, found)
 
 
 def submit_task(request: pb.SubmitTaskRequest, limits: Limits) -> None:
@@ -67,14 +60,19 @@ def run_task(request: pb.RunTaskRequest, limits: Limits) -> None:
     check(_run_task, request, limits)
 
 
-def submit_tasks(request: pb.SubmitTasksRequest, limits: Limits) -> list[PenstockError | None]:
+def submit_tasks(
+    request: pb.SubmitTasksRequest, limits: Limits, plain: Sequence[object | None] = ()
+) -> list[PenstockError | None]:
     """Gives what is wrong with each item, None where nothing is; raises if the batch itself is out
-    of bounds."""
+    of bounds.
+
+    `plain` holds something for each item that is known to be in bounds.
+    """
     found = Found(limits)
     _submit_tasks(request, "", found)
     _check_size(request, found)
     found.raise_if_any()
-    return check_items(_item, request.items, limits)
+    return check_items(_item, request.items, limits, plain)
 
 
 def _check_size(request: pb.SubmitTasksRequest, found: Found) -> None:
