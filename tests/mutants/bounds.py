@@ -95,7 +95,7 @@ MUTANTS: Final = (
         promise="P9",
         mechanism="a payload is bounded in bytes",
         file=f"{SERVER}/service/validate/payload.py",
-        old="if value.ByteSize() > limit and content_size(value) > limit:",
+        old="if size > limit:",
         new="if False:",
         tests=(
             "tests/service/test_bad_input.py::test_each_wrong_item_of_a_batch_is_refused_by_itself",
@@ -117,8 +117,8 @@ MUTANTS: Final = (
         promise="P10",
         mechanism="a wrong item refuses itself and not its batch",
         file=f"{SERVER}/service/validate/submits.py",
-        old="    return check_items(_item, request.items, limits)\n",
-        new="""    wrong = check_items(_item, request.items, limits)
+        old="    return check_items(_item, request.items, limits, plain)\n",
+        new="""    wrong = check_items(_item, request.items, limits, plain)
     for error in wrong:
         if error is not None:
             raise error

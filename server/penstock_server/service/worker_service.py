@@ -1,5 +1,6 @@
 """WorkerService: translate, call the engine, translate back."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -7,7 +8,7 @@ from penstock.v1 import worker_service_pb2 as pb
 from penstock.v1 import worker_service_pb2_grpc
 from penstock_server.engine.dispatch import Delivery, Poll
 from penstock_server.engine.engine import Engine
-from penstock_server.engine.reports import ReportAnswer
+from penstock_server.engine.reports import Report, ReportAnswer
 from penstock_server.model.errors import FieldInvalid, PenstockError, Violation
 from penstock_server.model.lease_token import decode_lease_token
 from penstock_server.service import validate
@@ -63,12 +64,11 @@ class WorkerService(worker_service_pb2_grpc.WorkerServiceServicer):
     async def ReportExecutions(
         self, request: pb.ReportExecutionsRequest, context: Any
     ) -> pb.ReportExecutionsResponse:
-        errors = validate.report_executions(request, self._limits)
+        read = self._read(request)
         namespace = await self._engine.namespaces.resolve(request.namespace)
-        answers = await self._carry_out(namespace, request, errors)
         response = pb.ReportExecutionsResponse()
         add = response.results.add
-        for answer in answers:
+        for answer in await self._carry_out(namespace, request.session_id, read):
             convert.fill_result(add(), answer)
         if request.acknowledged_directive_ids:
             await self._acknowledge(namespace, request)
@@ -84,28 +84,25 @@ class WorkerService(worker_service_pb2_grpc.WorkerServiceServicer):
             await self._fill(response, namespace, delivery, request.session_id)
         return response
 
+    def _read(self, request: pb.ReportExecutionsRequest) -> list[Report | PenstockError]:
+        """What each item reports, or what is wrong with it. Raises if the request itself is out of
+        bounds.
+        """
+        # A request of more items will be refused.
+        items = request.items[: self._limits.batch_items]
+        plain = [convert.plain_report(item, self._limits.result_bytes) for item in items]
+        errors = validate.report_executions(request, self._limits, plain)
+        looks = enumerate(zip(items, plain, errors, strict=True))
+        return [error or known or _report(item, place) for place, (item, known, error) in looks]
+
     async def _carry_out(
-        self,
-        namespace: str,
-        request: pb.ReportExecutionsRequest,
-        errors: list[PenstockError | None],
+        self, namespace: str, session_id: str, read: Sequence[Report | PenstockError]
     ) -> list[ReportAnswer]:
-        answers: list[ReportAnswer | None] = [None] * len(errors)
-        reports = []
-        places = []
-        for place, (item, error) in enumerate(zip(request.items, errors, strict=True)):
-            token = decode_lease_token(item.lease_token) if error is None else None
-            if token is None:
-                answers[place] = ReportAnswer(error=error or _not_a_token(place))
-            else:
-                reports.append(convert.report(item, token))
-                places.append(place)
-        self._engine.polls.note_report(namespace, request.session_id)
-        if reports:
-            found = await self._engine.reports.carry_out(namespace, request.session_id, reports)
-            for place, answer in zip(places, found, strict=True):
-                answers[place] = answer
-        return [answer for answer in answers if answer is not None]
+        self._engine.polls.note_report(namespace, session_id)
+        reports = [one for one in read if isinstance(one, Report)]
+        carry_out = self._engine.reports.carry_out
+        found = iter(await carry_out(namespace, session_id, reports) if reports else ())
+        return [next(found) if isinstance(one, Report) else ReportAnswer(error=one) for one in read]
 
     async def _acknowledge(self, namespace: str, request: pb.ReportExecutionsRequest) -> None:
         partitions = [self._engine.store.home(namespace, queue) for queue in request.queues]
@@ -169,6 +166,11 @@ class WorkerService(worker_service_pb2_grpc.WorkerServiceServicer):
         workers = self._engine.workers
         session = await workers.drain(namespace, request.session_id, request.reason)
         return pb.DrainWorkerResponse(worker=convert.worker(session, await workers.now_ms()))
+
+
+def _report(item: pb.ReportItem, place: int) -> Report | PenstockError:
+    token = decode_lease_token(item.lease_token)
+    return _not_a_token(place) if token is None else convert.report(item, token)
 
 
 def _not_a_token(place: int) -> PenstockError:

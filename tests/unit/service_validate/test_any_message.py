@@ -12,12 +12,10 @@ from hypothesis import strategies as st
 
 from penstock.v1.execution_pb2 import LogLine
 from penstock.v1.task_pb2 import Failure, Payload, Progress, TaskSpec
-from penstock.v1.worker_service_pb2 import ReportItem
 from penstock_server.model.errors import PenstockError
 from penstock_server.service import trim, validate
 from penstock_server.service.validate.found import ITEM_BYTES, REQUEST_BYTES, Found
 from penstock_server.service.validate.payload import payload, payload_rules
-from penstock_server.service.validate.report import report_item, report_item_rules
 from penstock_server.service.validate.spec import task_spec, task_spec_rules
 from penstock_server.service.validate.values import json_value
 from support.messages import messages
@@ -73,16 +71,6 @@ def test_payloads_told_by_their_sizes_are_those_in_which_nothing_is_wrong(value:
 
     payload(value, "payload", found)
     payload_rules(value, "payload", field_by_field)
-
-    assert found.wrong == field_by_field.wrong
-
-
-@given(item=messages(ReportItem, {"lease_token": ["t", "t" * 68, "t" * 256, "ä" * 129]}, most=3))
-def test_reports_told_at_a_look_are_those_in_which_nothing_is_wrong(item: ReportItem):
-    found, field_by_field = Found(LIMITS), Found(LIMITS)
-
-    report_item(item, "", found)
-    report_item_rules(item, "", field_by_field)
 
     assert found.wrong == field_by_field.wrong
 

@@ -10,13 +10,14 @@ from penstock.v1.execution_pb2 import LogLine
 from penstock_server.engine.dispatch import Delivery
 from penstock_server.engine.reports import TAKEN, Report, ReportAnswer, Verb
 from penstock_server.engine.workers import is_silent
-from penstock_server.model.lease_token import LeaseToken, encode_lease_token
+from penstock_server.model.lease_token import LeaseToken, decode_lease_token, encode_lease_token
 from penstock_server.model.lifecycle import Outcome, ReleaseReason
 from penstock_server.model.records import Directive, LeaseRecord, SessionRecord
 from penstock_server.service.convert import task as convert_task
 from penstock_server.service.convert.times import set_span, set_time
 from penstock_server.service.errors import to_item_error
 from penstock_server.service.trim import keep_start, trim_failure, trim_log_line, trim_progress
+from penstock_server.service.validate.report import is_plain
 from penstock_server.store.leases import FailureReport
 
 _SUMMARY_BYTES: Final = 256
@@ -56,6 +57,24 @@ def _times(term_ms: int, accept_within_ms: int, create_ms: int, due_ms: int) -> 
     set_time(lease.create_time, create_ms)
     set_time(lease.schedule_time, due_ms)
     return lease.SerializeToString()
+
+
+def plain_report(item: pb.ReportItem, most_bytes: int) -> Report | None:
+    """The report that an item makes if it is what most are: an accept, or a success of which there
+    is no more to tell than a plain result, and no log lines.
+
+    None for all others: whether they are in bounds, and what they say, takes a closer look.
+    """
+    token = decode_lease_token(item.lease_token)
+    if token is None or item.log_lines:
+        return None
+    if item.HasField("complete"):
+        complete = item.complete
+        if is_plain(complete, most_bytes):
+            return Report(token, Verb.COMPLETE, complete.SerializeToString())
+    elif item.HasField("accept"):
+        return Report(token, Verb.RENEW)
+    return None
 
 
 def report(item: pb.ReportItem, token: LeaseToken) -> Report:

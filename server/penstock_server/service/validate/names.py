@@ -28,8 +28,7 @@ LABEL_KEY: Final = name(
 
 # Opaque to callers and made by us: these bounds only keep absurd ones from travelling on.
 ETAG: Final = text(128)
-LONGEST_LEASE_TOKEN: Final = 256
-LEASE_TOKEN: Final = text(LONGEST_LEASE_TOKEN)
+LEASE_TOKEN: Final = text(256)
 DIRECTIVE_ID: Final = text(128)
 
 REASON: Final = text(256)

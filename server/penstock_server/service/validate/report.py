@@ -114,7 +114,7 @@ def _lines_are_not_too_large(item: Any, prefix: str, found: Found) -> None:
             found.add_oversize(f"{prefix}log_lines", size, MOST_LINE_BYTES)
 
 
-report_item_rules = MessageRules(
+report_item = MessageRules(
     ReportItem,
     {
         "lease_token": names.LEASE_TOKEN,
@@ -148,25 +148,10 @@ report_item_rules = MessageRules(
 )
 
 
-def report_item(item: ReportItem, path: str, found: Found) -> None:
-    """Takes reports in bounds. Paths are relative to `path`."""
-    if not _is_plain(item, found.limits.result_bytes):
-        report_item_rules(item, path, found)
-
-
-def _is_plain(item: ReportItem, most_bytes: int) -> bool:
-    """True for what most reports are: an accept, or a result of some bytes and usage, all in
-    bounds, and no log lines.
+def is_plain(complete: CompleteReport, most_bytes: int) -> bool:
+    """True for most reports of success: bytes of some content type or none, and usage, all in
+    bounds.
     """
-    token = item.lease_token
-    if not token.isascii() or not 0 < len(token) <= names.LONGEST_LEASE_TOKEN or item.log_lines:
-        return False
-    if item.HasField("complete"):
-        return _is_plain_complete(item.complete, most_bytes)
-    return item.HasField("accept")
-
-
-def _is_plain_complete(complete: CompleteReport, most_bytes: int) -> bool:
     if complete.HasField("result") and not is_plain_payload(complete.result, most_bytes):
         return False
     return not complete.HasField("usage") or _is_plain_usage(complete.usage)

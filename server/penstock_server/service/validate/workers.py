@@ -1,5 +1,6 @@
 """Checks of requests by workers, and about them."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from penstock.v1 import worker_service_pb2 as pb
@@ -99,12 +100,13 @@ def lease_tasks(request: pb.LeaseTasksRequest, limits: Limits) -> None:
 
 
 def report_executions(
-    request: pb.ReportExecutionsRequest, limits: Limits
+    request: pb.ReportExecutionsRequest, limits: Limits, plain: Sequence[object | None] = ()
 ) -> list[PenstockError | None]:
     """Gives what is wrong with each item, None where nothing is; raises if the request around them
     is out of bounds.
 
-    Of several items for one lease, all but the first are refused.
+    `plain` holds something for each item that is known to be in bounds. Of several items for one
+    lease, all but the first are refused.
     """
     found = Found(limits)
     _report_executions(request, "", found)
@@ -112,7 +114,7 @@ def report_executions(
         count, most = len(request.items), limits.batch_items
         found.add("items", f"has {count:,} entries, at most {most:,} are allowed")
     found.raise_if_any()
-    errors = check_items(report_item, request.items, limits)
+    errors = check_items(report_item, request.items, limits, plain)
     _refuse_repeated_leases(request.items, errors)
     return errors
 
