@@ -155,11 +155,9 @@ class MessageRules:
         if set(fields) != set(rules):
             differ = ", ".join(sorted(set(fields) ^ set(rules)))
             raise ValueError(f"{message.DESCRIPTOR.name}: rules and fields differ: {differ}")
-        self._rules = {
-            fields[name].number: (name, rule)
-            for name, rule in rules.items()
-            if rule is not anything
-        }
+        # By descriptor, since asking each for its number takes longer than the look-up. One that is
+        # not found is a KeyError, so nothing can pass unseen.
+        self._rules = {fields[name]: (name, rule) for name, rule in rules.items()}
         self._required = tuple((name, _presence(name, fields[name])) for name in required)
         self._also = also
 
@@ -168,9 +166,8 @@ class MessageRules:
         prefix = f"{path}." if path else ""
         rules = self._rules
         for field, value in message.ListFields():
-            rule = rules.get(field.number)
-            if rule is not None:
-                rule[1](value, prefix + rule[0], found)
+            name, rule = rules[field]
+            rule(value, prefix + name, found)
         for name, is_set in self._required:
             if not is_set(message):
                 found.add(prefix + name, "is required")
@@ -181,9 +178,9 @@ class MessageRules:
         """Checks only the fields of these names, as an update does."""
         wanted = set(names)
         for field, value in message.ListFields():
-            rule = self._rules.get(field.number)
-            if rule is not None and rule[0] in wanted:
-                rule[1](value, f"{path}.{rule[0]}", found)
+            name, rule = self._rules[field]
+            if name in wanted:
+                rule(value, f"{path}.{name}", found)
 
 
 def _presence(name: str, field: Any) -> Callable[[Message], bool]:
