@@ -8,6 +8,7 @@ from typing import Any, Final
 from prometheus_client.metrics import MetricWrapperBase
 
 from pages.form import REMARK, table
+from penstock_server.telemetry.bulk_histogram import BulkHistogram
 from penstock_server.telemetry.metrics import Metrics as ServerMetrics
 from penstock_worker.metrics import _GAUGES
 from penstock_worker.metrics import Metrics as WorkerMetrics
@@ -30,10 +31,13 @@ def page() -> str:
 
 def _of_server() -> Iterator[list[str]]:
     for metric in vars(ServerMetrics()).values():
-        if isinstance(metric, MetricWrapperBase):
+        if isinstance(metric, MetricWrapperBase | BulkHistogram):
             (family,) = metric.describe()
-            labels: tuple[str, ...] = metric._labelnames
-            yield _row(family.name, family.type, labels, family.documentation)
+            yield _row(family.name, family.type, _labels_of(metric), family.documentation)
+
+
+def _labels_of(metric: MetricWrapperBase | BulkHistogram) -> tuple[str, ...]:
+    return metric.labels if isinstance(metric, BulkHistogram) else metric._labelnames
 
 
 def _of_worker() -> Iterator[list[str]]:

@@ -15,7 +15,7 @@ class BulkHistogram(Collector):
         self, name: str, text: str, labels: Sequence[str], buckets: Sequence[float]
     ) -> None:
         """`buckets` are upper bounds, which rise and are included; above the last is one more."""
-        self._name, self._text, self._labels = name, text, labels
+        self._name, self._text, self.labels = name, text, tuple(labels)
         self._bounds = tuple(buckets)
         self._series: dict[tuple[str, ...], _Series] = {}
 
@@ -28,9 +28,13 @@ class BulkHistogram(Collector):
             series.counts[bisect_left(self._bounds, value)] += count
             series.total += value * count
 
+    def describe(self) -> list[HistogramMetricFamily]:
+        """What it is, without values."""
+        return [HistogramMetricFamily(self._name, self._text, labels=self.labels)]
+
     def collect(self) -> Iterable[HistogramMetricFamily]:
         """What the page shows."""
-        family = HistogramMetricFamily(self._name, self._text, labels=self._labels)
+        (family,) = self.describe()
         names = [*map(str, self._bounds), "+Inf"]
         for labels, series in list(self._series.items()):
             family.add_metric(labels, list(zip(names, series.sums(), strict=True)), series.total)
