@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import threading
 import uuid
@@ -15,7 +14,7 @@ import uvloop
 
 from penstock.channel import client_version
 from penstock.v1 import worker_pb2
-from penstock_worker import events
+from penstock_worker import collector, events
 from penstock_worker.capacity import Capacity
 from penstock_worker.connection import Connection
 from penstock_worker.crew import Crew
@@ -114,8 +113,11 @@ class WorkerProcess:
         supervisor.serve(hello.handlers)
         supervisor.capacity.shared_ready = crew.is_ready
         self._wire(supervisor, hello)
-        # What was made until now stays for ever; the collector need not look at it again.
-        gc.freeze()
+        with collector.settled():
+            await self._work(supervisor, hello)
+
+    async def _work(self, supervisor: Supervisor, hello: Hello) -> None:
+        """Polls and sweeps until the worker is drained."""
         try:
             async with asyncio.TaskGroup() as parts:
                 polling = parts.create_task(supervisor.poller.run())
@@ -128,7 +130,6 @@ class WorkerProcess:
         except* Exception as group:
             raise _first(group) from None
         finally:
-            gc.unfreeze()
             await supervisor.reporter.close()
 
     async def _first_runner(self, crew: Crew) -> Hello | None:

@@ -18,7 +18,7 @@ import psutil
 import uvloop
 
 from penstock.v1 import worker_pb2
-from penstock_worker import frames
+from penstock_worker import collector, frames
 from penstock_worker.context import Context
 from penstock_worker.errors import WorkerStartError
 from penstock_worker.frames import FrameReader, Record
@@ -55,7 +55,8 @@ def main() -> None:
         link.send([(frames.BROKEN, str(error))])
         raise SystemExit(1) from None
     capture.settle()
-    uvloop.run(_serve(config, link, worker, lines))
+    with collector.settled():
+        uvloop.run(_serve(config, link, worker, lines))
 
 
 def _leave(link: Link, capture: Capture, lines: _Late) -> None:
