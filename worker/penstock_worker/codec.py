@@ -49,12 +49,19 @@ def read_json(payload: task_pb2.Payload) -> Any:
     if not data:
         return None
     try:
-        return json.loads(data)
+        return _decode(data)
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise PayloadError(
             f"the payload ({payload.content_type or BYTES_TYPE}, {len(data)} bytes) is not JSON,"
             f" which the handler asks for: {error}"
         ) from error
+
+
+def _decode(data: bytes) -> Any:
+    try:
+        return _decode_text(data.decode())
+    except ValueError:  # or it is UTF-16 or 32, which looking for each time would cost a third more
+        return json.loads(data)
 
 
 def read_bytes(payload: task_pb2.Payload) -> bytes:
@@ -103,6 +110,7 @@ def _jsonable(value: Any) -> Any:
     raise TypeError(f"{type(value).__module__}.{type(value).__qualname__} is not JSON-able")
 
 
+_decode_text = json.JSONDecoder().decode
 # Made once: json.dumps with arguments builds an encoder for each call.
 _encode = json.JSONEncoder(
     separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_jsonable

@@ -59,7 +59,7 @@ class Mismatch(Exception):
 def shape(hint: Any) -> Convert:
     """Answers the converter of a type hint. Raises ValueError for a hint that JSON cannot fill."""
     if hint is Any or hint is object or isinstance(hint, typing.TypeVar):
-        return lambda value: value
+        return _anything
     if hint is None or hint is type(None):
         return _none
     origin = typing.get_origin(hint)
@@ -70,6 +70,10 @@ def shape(hint: Any) -> Convert:
     if isinstance(hint, type):
         return _class(hint)
     raise ValueError(f"a payload cannot be decoded into {hint!r}")
+
+
+def _anything(value: Any) -> Any:
+    return value
 
 
 def _none(value: Any) -> None:
@@ -176,6 +180,8 @@ def _mapping(convert_item: Convert) -> Convert:
     def convert(value: Any) -> Any:
         if not isinstance(value, dict):
             raise Mismatch("an object", value)
+        if convert_item is _anything:
+            return value
         return {key: _step(f".{key}", convert_item, item) for key, item in value.items()}
 
     return convert
