@@ -49,6 +49,7 @@ class Context:
         "_lease",
         "_lock",
         "_sink",
+        "_spec",
         "_waiters",
         "execution_id",
         "has_begun",
@@ -61,6 +62,7 @@ class Context:
         self.execution_id = execution_id
         """Number of the execution within its worker process; for the runtime."""
         self._lease = lease
+        self._spec = lease.spec  # each read of a message's field makes an object
         self._sink = sink
         self._deadline = deadline
         self._cancel_reason: str | None = None
@@ -82,12 +84,12 @@ class Context:
     @property
     def task_type(self) -> str:
         """Type of the task."""
-        return self._lease.spec.task_type
+        return self._spec.task_type
 
     @property
     def queue(self) -> str:
         """Queue that the task waited in."""
-        return self._lease.spec.queue
+        return self._spec.queue
 
     @property
     def execution(self) -> int:
@@ -116,17 +118,17 @@ class Context:
     @property
     def spec(self) -> task_pb2.TaskSpec:
         """What was asked for, defaults filled in. Not to be changed."""
-        return self._lease.spec
+        return self._spec
 
     @property
     def headers(self) -> Mapping[str, str]:
         """Headers that the producer sent along."""
-        return self._lease.spec.headers
+        return self._spec.headers
 
     @property
     def labels(self) -> Mapping[str, str]:
         """Labels of the task."""
-        return self._lease.spec.labels
+        return self._spec.labels
 
     @property
     def previous_failure(self) -> task_pb2.Failure | None:

@@ -32,20 +32,16 @@ class Binding:
     optional: bool
     """True if the payload parameter has a default, used when the task has no payload."""
 
-    def arguments(self, context: Context, payload: task_pb2.Payload | None) -> dict[str, Any]:
+    def arguments(self, context: Context, payload: task_pb2.Payload) -> dict[str, Any]:
         """Answers the arguments of one call. Raises PayloadError."""
         arguments: dict[str, Any] = {}
         if self.context_name is not None:
             arguments[self.context_name] = context
-        if self.decode is not None and self.payload_name is not None:
-            if payload is None:
-                payload = _EMPTY
-            if not (self.optional and payload.WhichOneof("content") is None):
-                arguments[self.payload_name] = self.decode(payload)
+        if self.decode is None or self.payload_name is None:
+            return arguments
+        if not (self.optional and payload.WhichOneof("content") is None):
+            arguments[self.payload_name] = self.decode(payload)
         return arguments
-
-
-_EMPTY = task_pb2.Payload()
 
 
 def bind(function: Callable[..., Any]) -> Binding:

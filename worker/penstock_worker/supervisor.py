@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 import structlog
 
-from penstock.v1 import worker_pb2
+from penstock.v1 import task_pb2, worker_pb2
 from penstock.v1 import worker_service_pb2 as pb
 from penstock_worker import endings, events, frames
 from penstock_worker.capacity import Capacity
@@ -137,9 +137,11 @@ class Supervisor:
     # ---- admission ----
 
     def _admit(self, leases: Iterable[worker_pb2.Lease], since: float, sent: float) -> None:
-        link = self._tracing.received(leases, time.time() - (time.monotonic() - sent))
+        now = time.monotonic()
+        link = self._tracing.received(leases, time.time() - (now - sent))
         for lease in leases:
-            held = self._hold(lease, since)
+            spec = lease.spec  # read once: each read of a message's field makes an object
+            held = self._hold(lease, spec, since, now)
             info = self._handlers.get(held.task_type)
             if info is None:
                 text = f"no handler for {held.task_type!r}"
@@ -149,14 +151,15 @@ class Supervisor:
                 self._settle_unstarted(held, endings.released(endings.SHUTDOWN, text))
             else:
                 held.is_isolated = info.isolated
-                self._limit(held, lease, info)
+                self._limit(held, spec, info)
                 self.capacity.started(isolated=info.isolated)
                 self._start(held, lease, self._tracing.begin(held, lease, link))
 
-    def _hold(self, lease: worker_pb2.Lease, since: float) -> Held:
-        term, first = lease.term, lease.accept_within
-        held = Held(next(self._ids), lease.lease_token, term.seconds, time.monotonic())
-        spec = lease.spec
+    def _hold(
+        self, lease: worker_pb2.Lease, spec: task_pb2.TaskSpec, since: float, now: float
+    ) -> Held:
+        first = lease.accept_within
+        held = Held(next(self._ids), lease.lease_token, lease.term.seconds, now)
         held.task_id = lease.task_id
         held.execution = lease.execution
         held.task_type = spec.task_type
@@ -167,11 +170,11 @@ class Supervisor:
         self.table.add(held)
         return held
 
-    def _limit(self, held: Held, lease: worker_pb2.Lease, info: HandlerInfo) -> None:
+    def _limit(self, held: Held, spec: task_pb2.TaskSpec, info: HandlerInfo) -> None:
         timeout, heartbeat = info.timeout, info.heartbeat_timeout
         held.memory_limit = info.memory_limit
-        if lease.spec.HasField("timeouts"):
-            timeouts = lease.spec.timeouts
+        if spec.HasField("timeouts"):
+            timeouts = spec.timeouts
             if timeouts.HasField("start_to_close"):
                 timeout = timeouts.start_to_close.ToNanoseconds() / 1e9
             if timeouts.HasField("heartbeat"):
@@ -182,8 +185,8 @@ class Supervisor:
             held.heartbeat = heartbeat
             # The server counts the handler's silence between reports of progress.
             held.progress_interval = min(PROGRESS_INTERVAL, heartbeat / 3)
-        if lease.spec.HasField("cancel_grace"):
-            held.grace = lease.spec.cancel_grace.ToNanoseconds() / 1e9
+        if spec.HasField("cancel_grace"):
+            held.grace = spec.cancel_grace.ToNanoseconds() / 1e9
 
     def _start(self, held: Held, lease: worker_pb2.Lease, traceparent: str) -> None:
         # The token stays here: whoever has it can end the execution.
@@ -226,13 +229,13 @@ class Supervisor:
 
     def _on_end(self, runner: Runner, held: Held, record: Record) -> None:
         _, _, outcome, item, left = record
-        if isinstance(runner, ChildRunner) and runner.is_isolated:
+        if runner.is_isolated and isinstance(runner, ChildRunner):
             self.crew.settle_output(runner)
         runner.finished(held)
         self._free(held)
         if held.item is None and held.token in self.table.by_token:
             self._end(held, endings.from_handler(held, outcome, item))
-        if isinstance(runner, ChildRunner) and runner.is_isolated:
+        if runner.is_isolated and isinstance(runner, ChildRunner):
             self.crew.recycle(runner, left)
 
     def _end(self, held: Held, ending: Ending) -> None:

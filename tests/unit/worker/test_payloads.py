@@ -50,7 +50,7 @@ def data(content: bytes, content_type: str = "application/json") -> task_pb2.Pay
 
 def decode(handler: Callable[..., Any], payload: task_pb2.Payload | None) -> Any:
     context: Any = None
-    return bind(handler).arguments(context, payload)
+    return bind(handler).arguments(context, payload or task_pb2.Payload())
 
 
 def test_dataclass_is_filled_to_its_depths() -> None:

@@ -108,9 +108,9 @@ class Executor:
         """Starts an execution. A type without a handler ends as a failure."""
         context = Context(execution_id, lease, self, deadline)
         self._contexts[execution_id] = context
-        handler = self._registry.get(lease.spec.task_type)
+        handler = self._registry.get(context.task_type)
         if handler is None:
-            self._end(context, None, None, _no_handler(lease), 0)
+            self._end(context, None, None, _no_handler(context.task_type), 0)
         elif handler.is_async:
             self._tasks[execution_id] = self._spawn(self._run(context, handler, traceparent))
         else:
@@ -149,15 +149,16 @@ class Executor:
 
     async def _run(self, context: Context, handler: Handler, traceparent: str) -> None:
         enter(context)  # in the context that this task has for itself
-        if traceparent or context.spec.HasField("trace_context"):
-            trace.enter(context.spec, traceparent)
+        spec = context.spec
+        if traceparent or spec.HasField("trace_context"):
+            trace.enter(spec, traceparent)
         result, error = None, None
         started = self._begin()
         context.has_begun = True
         try:
             if context.cancelled:
                 raise ExecutionCancelled
-            result = await handler.function(**_arguments(handler, context))
+            result = await handler.function(**handler.binding.arguments(context, spec.payload))
         except BaseException as raised:
             if isinstance(raised, GeneratorExit) and not self._loop.is_running():
                 raise  # the loop is gone; nobody could be told
@@ -171,14 +172,15 @@ class Executor:
 
     def _run_here(self, context: Context, handler: Handler, traceparent: str) -> None:
         enter(context)
-        if traceparent or context.spec.HasField("trace_context"):
-            trace.enter(context.spec, traceparent)
+        spec = context.spec
+        if traceparent or spec.HasField("trace_context"):
+            trace.enter(spec, traceparent)
         result, error = None, None
         started = self._begin()
         try:
             if context.cancelled:
                 raise ExecutionCancelled
-            result = handler.function(**_arguments(handler, context))
+            result = handler.function(**handler.binding.arguments(context, spec.payload))
         except BaseException as raised:
             error = raised
         self._end(context, handler, result, error, started)
@@ -223,7 +225,8 @@ class Executor:
             outcome = CANCELLED if _is_cancelled(context, error) else FAILED
             _fail(item, handler, context, error, outcome)
         usage = (item.complete if outcome == SUCCEEDED else item.fail).usage
-        usage.wall_time.FromNanoseconds(wall)
+        wall_time = usage.wall_time
+        wall_time.seconds, wall_time.nanos = divmod(wall, 1_000_000_000)
         if self._meter is not None:
             self._meter.read(usage)
         return outcome, item
@@ -239,12 +242,6 @@ class Executor:
         self._outbox.put((frames.END, context.execution_id, outcome, item, left))
 
 
-def _arguments(handler: Handler, context: Context) -> dict[str, Any]:
-    spec = context.spec
-    payload = spec.payload if spec.HasField("payload") else None
-    return handler.binding.arguments(context, payload)
-
-
 def _undescribed(
     error: BaseException | None, broken: BaseException
 ) -> worker_service_pb2.ReportItem:
@@ -257,10 +254,8 @@ def _undescribed(
     return item
 
 
-def _no_handler(lease: worker_pb2.Lease) -> BaseException:
-    return Fail(
-        f"no handler for task type {lease.spec.task_type!r}", kind="penstock_worker.NoHandler"
-    )
+def _no_handler(task_type: str) -> BaseException:
+    return Fail(f"no handler for task type {task_type!r}", kind="penstock_worker.NoHandler")
 
 
 def _is_cancelled(context: Context, error: BaseException) -> bool:
