@@ -21,6 +21,7 @@ from penstock_worker.lines import SYSTEM, LineBounds, LineCutter, LineState
 from penstock_worker.registry import Handler, Registry
 from penstock_worker.runner import trace
 from penstock_worker.runner.outbox import Outbox
+from penstock_worker.runner.shared_tasks import SharedTasks
 from penstock_worker.runner.threads import Threads
 
 SUCCEEDED: Final = execution_pb2.EXECUTION_OUTCOME_SUCCEEDED
@@ -62,9 +63,8 @@ class Executor:
         self._meter = meter
         self._before_end = before_end
         self._is_copy = False
-        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._tasks = SharedTasks()
         self._contexts: dict[int, Context] = {}
-        self._spawn = self._loop.create_task
         self.lines = LineCutter(self._emit_line, bounds or LineBounds())
 
     # ---- Sink ----
@@ -112,7 +112,8 @@ class Executor:
         if handler is None:
             self._end(context, None, None, _no_handler(context.task_type), 0)
         elif handler.is_async:
-            self._tasks[execution_id] = self._spawn(self._run(context, handler, traceparent))
+            run = self._run(context, handler, traceparent)
+            self._tasks.start(execution_id, handler.task_type, run)
         else:
             self._threads.submit(lambda: self._run_in_thread(context, handler, traceparent))
 
@@ -122,7 +123,7 @@ class Executor:
         if context is None:
             return
         context.cancel(reason)
-        task = self._tasks.get(execution_id)
+        task = self._tasks.by_number.get(execution_id)
         # One that has not begun sees it when it does. Cancelled before its first step it would
         # never run at all, and nobody would say that it has ended.
         if task is not None and context.has_begun:
@@ -130,7 +131,7 @@ class Executor:
 
     async def cancel_all(self, reason: str) -> None:
         """Stops every execution and waits for the coroutines among them."""
-        tasks = list(self._tasks.values())
+        tasks = list(self._tasks.by_number.values())
         for execution_id in list(self._contexts):
             self.cancel(execution_id, reason)
         if tasks:
@@ -148,7 +149,7 @@ class Executor:
     # ---- run ----
 
     async def _run(self, context: Context, handler: Handler, traceparent: str) -> None:
-        enter(context)  # in the context that this task has for itself
+        enter(context)  # in the context variables that it has for itself
         spec = context.spec
         if traceparent or spec.HasField("trace_context"):
             trace.enter(spec, traceparent)
@@ -164,7 +165,7 @@ class Executor:
                 raise  # the loop is gone; nobody could be told
             # Also a cancel (somebody asked for it and is told by the END) and sys.exit.
             error = raised
-        self._tasks.pop(context.execution_id, None)
+        self._tasks.by_number.pop(context.execution_id, None)
         self._end(context, handler, result, error, started)
 
     def _run_in_thread(self, context: Context, handler: Handler, traceparent: str) -> None:
