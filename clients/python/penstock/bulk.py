@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import chain
-from typing import Final
+from typing import Any, Final
 
 from penstock.errors import InvalidRequest, PenstockError
 from penstock.spec import TaskRequest, item_fields
@@ -35,17 +35,22 @@ class Chunk:
     size: int = 0
     span: SendSpan | None = None
     queues: set[str] = field(default_factory=set)
+    items: Any = field(init=False)
+    """The request's items. Read once: each read of a message's field makes an object."""
+
+    def __post_init__(self) -> None:
+        self.items = self.request.items
 
     def __len__(self) -> int:
-        return len(self.request.items) + len(self.refused)
+        return len(self.items) + len(self.refused)
 
     def add(self, request: TaskRequest) -> None:
         """Encodes one task into the call; one that cannot be encoded is refused right here."""
-        count = len(self.request.items)
+        count = len(self.items)
         try:
-            item = self.request.items.add(**item_fields(request))
+            item = self.items.add(**item_fields(request))
         except (PenstockError, ValueError, TypeError, OverflowError) as error:
-            del self.request.items[count:]  # a failed add leaves its half-made item behind
+            del self.items[count:]  # a failed add leaves its half-made item behind
             self.refused[len(self)] = SubmitResult("", error=unsendable(error))
             return
         if self.span is not None:
@@ -60,7 +65,7 @@ class Chunk:
 
     def all_failed(self, error: PenstockError) -> list[SubmitResult]:
         """The same error for every item that was to be sent."""
-        return self.with_refused([SubmitResult("", error=error) for _ in self.request.items])
+        return self.with_refused([SubmitResult("", error=error) for _ in self.items])
 
     def _trace(self, spec: TaskSpec, request: TaskRequest) -> None:
         self.queues.add(request.queue)
@@ -83,13 +88,13 @@ def cut(requests: Iterable[TaskRequest], namespace: str, *, whole: bool = False)
     """Cuts tasks into calls of at most 1,000 items and 3 MiB; `whole` makes one call of them."""
     chunk = _new_chunk(namespace, whole)
     for request in requests:
-        size, count = chunk.size, len(chunk.request.items)
+        size, count = chunk.size, len(chunk.items)
         chunk.add(request)
         if whole:
             continue
-        if chunk.size > MAX_BYTES and count and len(chunk.request.items) > count:
+        if chunk.size > MAX_BYTES and count and len(chunk.items) > count:
             # This one was too much: it begins the next call instead.
-            del chunk.request.items[-1]
+            del chunk.items[-1]
             chunk.size = size
             yield chunk
             chunk = _new_chunk(namespace, whole)
@@ -150,14 +155,14 @@ class BulkSubmit:
     async def _send(self, chunk: Chunk) -> list[SubmitResult]:
         if self._failure is not None:
             raise self._failure
-        if not chunk.request.items:
+        if not chunk.items:
             return chunk.with_refused([])
         if chunk.span is None:
             return chunk.with_refused(await send(self._transport, chunk.request, self._timeout))
         return await self._send_traced(chunk, chunk.span)
 
     async def _send_traced(self, chunk: Chunk, span: SendSpan) -> list[SubmitResult]:
-        span.describe_batch(chunk.queues, len(chunk.request.items))
+        span.describe_batch(chunk.queues, len(chunk.items))
         try:
             results = await send(self._transport, chunk.request, self._timeout)
         except BaseException as error:
