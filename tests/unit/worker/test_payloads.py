@@ -120,6 +120,9 @@ def test_bool_is_no_int() -> None:
         (Any, data(b"text", "text/plain"), "text"),
         (Any, None, None),
         (dict | None, None, None),
+        (dict[str, Any], data(b'{"a":{"b":1}}'), {"a": {"b": 1}}),
+        (dict, data('{"a":"é"}'.encode("utf-16")), {"a": "é"}),
+        (dict, data('{"a":"é"}'.encode("utf-8-sig")), {"a": "é"}),
     ],
 )
 def test_payload_takes_the_form_of_the_hint(

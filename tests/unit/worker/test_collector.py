@@ -1,0 +1,39 @@
+"""The garbage collector while a worker serves."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+from penstock_worker import collector
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was() -> Iterator[None]:
+    before = gc.get_threshold()
+    yield
+    gc.set_threshold(*before)
+    gc.unfreeze()
+
+
+def test_it_looks_less_often_and_not_at_what_was_there_before() -> None:
+    before = gc.get_threshold()
+
+    with collector.settled():
+        within, frozen = gc.get_threshold(), gc.get_freeze_count()
+
+    assert within[0] > before[0]
+    assert frozen > 0
+    assert gc.get_threshold() == before
+    assert gc.get_freeze_count() == 0
+
+
+def test_it_looks_as_often_as_a_module_has_chosen() -> None:
+    gc.set_threshold(100, 5, 5)
+
+    with collector.settled():
+        within = gc.get_threshold()
+
+    assert within == (100, 5, 5)
