@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Final
 
 from penstock.bulk import MAX_BYTES, MAX_ITEMS
-from penstock.errors import DeadlineExceeded, PenstockError
+from penstock.errors import DeadlineExceeded
 from penstock.submit import SubmitResult, new_request_id, send
 from penstock.transport import Transport
 from penstock.v1.task_service_pb2 import SubmitTasksItem, SubmitTasksRequest
@@ -26,20 +26,63 @@ it knows why, and a busy machine may bring it late."""
 class _Waiting:
     """One submit that has not been answered."""
 
-    __slots__ = ("deadline", "future", "item", "size")
+    __slots__ = ("deadline", "end", "future", "item", "size")
 
-    def __init__(
-        self, item: SubmitTasksItem, deadline: float, future: asyncio.Future[SubmitResult]
-    ) -> None:
+    def __init__(self, item: SubmitTasksItem, deadline: float, end: float) -> None:
         self.item = item
         self.size = item.ByteSize()
         self.deadline = deadline
-        self.future = future
+        """Until when its call may be answered, by the transport's clock."""
+        self.end = end
+        """When it ends by itself, by the loop's clock."""
+        self.future: asyncio.Future[SubmitResult] = asyncio.get_running_loop().create_future()
 
     def fail(self, error: BaseException) -> None:
         """Answers with an error, unless the caller has gone."""
         if not self.future.done():
             self.future.set_exception(error)
+
+
+class _Patience:
+    """Ends submits that nobody answers in time.
+
+    One timer for all: one for each would be a quarter of what a submit costs, and nearly all are
+    answered long before.
+    """
+
+    def __init__(self) -> None:
+        self._unanswered: set[_Waiting] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self, waiting: _Waiting) -> None:
+        """Takes a submit that has just begun."""
+        self._unanswered.add(waiting)
+        if self._timer is None or waiting.end < self._timer.when():
+            self._look_at(waiting.end)
+
+    def end(self, waiting: _Waiting) -> None:
+        """Forgets a submit that was answered."""
+        self._unanswered.discard(waiting)
+
+    def close(self) -> None:
+        """Looks no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look_at(self, time: float) -> None:
+        self.close()
+        self._timer = asyncio.get_running_loop().call_at(time, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        now = asyncio.get_running_loop().time()
+        for waiting in self._unanswered:
+            if waiting.end <= now:
+                waiting.fail(_never_answered())
+        ends = [waiting.end for waiting in self._unanswered if waiting.end > now]
+        if ends:
+            self._look_at(min(ends))
 
 
 class Coalescer:
@@ -51,6 +94,7 @@ class Coalescer:
         self._waiting: deque[_Waiting] = deque()
         self._flights: set[asyncio.Task[None]] = set()
         self._launch_due = False
+        self._patience = _Patience()
 
     async def submit(self, item: SubmitTasksItem, timeout: timedelta) -> SubmitResult:
         """Submits one item; raises its error if it is refused.
@@ -60,26 +104,21 @@ class Coalescer:
         """
         if self._transport.closed:
             raise self._transport.closed_error()
-        loop = asyncio.get_running_loop()
-        deadline = self._transport.clock() + timeout.total_seconds()
-        waiting = _Waiting(item, deadline, loop.create_future())
+        loop, seconds = asyncio.get_running_loop(), timeout.total_seconds()
+        waiting = _Waiting(item, self._transport.clock() + seconds, loop.time() + seconds + _SLACK)
         self._waiting.append(waiting)
         self._launch_soon(loop)
+        self._patience.begin(waiting)
         try:
-            async with asyncio.timeout(timeout.total_seconds() + _SLACK):
-                result = await waiting.future
-        except TimeoutError as error:
-            if isinstance(error, PenstockError):
-                raise  # the shared call's own word, which is a TimeoutError too
-            raise DeadlineExceeded(
-                "the submit's time was over before its call was answered; whether the task was "
-                "taken is not known: submit it again under an idempotency key"
-            ) from None
+            result = await waiting.future
+        finally:
+            self._patience.end(waiting)
         result.unwrap()
         return result
 
     async def close(self) -> None:
         """Ends what is under way; its callers get ClientClosed."""
+        self._patience.close()
         while self._waiting:
             self._waiting.popleft().fail(self._transport.closed_error())
         flights = list(self._flights)
@@ -156,4 +195,11 @@ def _never_sent() -> DeadlineExceeded:
     return DeadlineExceeded(
         "the submit's time was over before it could be sent: earlier ones of this client took too "
         "long; is the server overloaded or out of reach?"
+    )
+
+
+def _never_answered() -> DeadlineExceeded:
+    return DeadlineExceeded(
+        "the submit's time was over before its call was answered; whether the task was taken is "
+        "not known: submit it again under an idempotency key"
     )
