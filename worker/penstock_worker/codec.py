@@ -58,10 +58,15 @@ def read_json(payload: task_pb2.Payload) -> Any:
 
 
 def _decode(data: bytes) -> Any:
+    """As json.loads, which costs three times as much: it looks for other encodings first."""
     try:
-        return _decode_text(data.decode())
-    except ValueError:  # or it is UTF-16 or 32, which looking for each time would cost a third more
-        return json.loads(data)
+        text = data.decode().strip(_JSON_SPACE)
+        value, end = _read_value(text)
+        is_read = end == len(text)
+    except ValueError:
+        is_read = False
+    # What is in one of those encodings, or no JSON, is left to it: it knows what is wrong.
+    return value if is_read else json.loads(data)
 
 
 def read_bytes(payload: task_pb2.Payload) -> bytes:
@@ -110,7 +115,8 @@ def _jsonable(value: Any) -> Any:
     raise TypeError(f"{type(value).__module__}.{type(value).__qualname__} is not JSON-able")
 
 
-_decode_text = json.JSONDecoder().decode
+_JSON_SPACE: Final = " \t\n\r"
+_read_value = json.JSONDecoder().raw_decode
 # Made once: json.dumps with arguments builds an encoder for each call.
 _encode = json.JSONEncoder(
     separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_jsonable

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import enum
+import json
 import math
 import uuid
 from collections.abc import Callable, Mapping
@@ -84,6 +85,8 @@ def test_dataclass_is_filled_to_its_depths() -> None:
         (b'{"name":"a","points":{}}', "a list"),
         (b"[]", "an object"),
         (b"{", "not JSON"),
+        (b"{} {}", "not JSON"),
+        (b'{"name":"\xff"}', "not JSON"),
     ],
 )
 def test_payload_that_does_not_fit_names_the_place(content: bytes, text: str) -> None:
@@ -93,6 +96,16 @@ def test_payload_that_does_not_fit_names_the_place(content: bytes, text: str) ->
         decode(handler, data(content))
 
     assert text in str(caught.value)
+
+
+def test_payload_that_is_no_json_has_one_cause() -> None:
+    def handler(value: dict[str, Any]) -> None: ...
+
+    with pytest.raises(PayloadError) as caught:
+        decode(handler, data(b"{"))
+
+    assert isinstance(caught.value.__cause__, json.JSONDecodeError)
+    assert caught.value.__cause__.__context__ is None
 
 
 def test_bool_is_no_int() -> None:
@@ -121,6 +134,7 @@ def test_bool_is_no_int() -> None:
         (Any, None, None),
         (dict | None, None, None),
         (dict[str, Any], data(b'{"a":{"b":1}}'), {"a": {"b": 1}}),
+        (dict, data(b' {"a": 1}\n'), {"a": 1}),
         (dict, data('{"a":"é"}'.encode("utf-16")), {"a": "é"}),
         (dict, data('{"a":"é"}'.encode("utf-8-sig")), {"a": "é"}),
     ],
