@@ -61,6 +61,22 @@ async def test_what_a_coroutine_sets_in_context_variables_no_other_one_sees() ->
     assert variable.get() == ""
 
 
+async def test_a_coroutine_sees_the_context_variables_of_the_place_that_started_it() -> None:
+    seen: list[str] = []
+
+    async def note() -> None:
+        seen.append(variable.get())
+
+    shared = SharedTasks()
+    for number, value in enumerate(("a", "b")):
+        variable.set(value)
+        shared.start(number, "kind", note())
+    variable.set("")
+    await settle()
+
+    assert seen == ["a", "b"]
+
+
 async def test_coroutines_that_wait_have_a_task_each_and_wait_together() -> None:
     tasks: set[asyncio.Task[Any] | None] = set()
     all_in = asyncio.Barrier(4)
@@ -98,6 +114,26 @@ async def test_a_cancel_reaches_the_coroutine_that_waits_and_no_other() -> None:
     await settle()
 
     assert ended == ["a", "d", "b cancelled", "c"]
+
+
+async def test_coroutines_whose_task_was_cancelled_before_it_began_run_with_the_next() -> None:
+    ended: list[int] = []
+
+    async def end(number: int) -> None:
+        ended.append(number)
+        await asyncio.sleep(1)
+
+    shared = SharedTasks()
+    shared.start(1, "kind", end(1))
+    shared.by_number[1].cancel()
+    await asyncio.sleep(0)
+    shared.start(2, "kind", end(2))
+    await asyncio.sleep(0.001)
+    for number in (1, 2):
+        shared.by_number[number].cancel()
+    await settle()
+
+    assert ended == [1, 2]
 
 
 async def test_a_coroutine_that_cancels_its_own_task_leaves_the_others_alone() -> None:

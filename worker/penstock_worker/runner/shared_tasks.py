@@ -18,8 +18,8 @@ from typing import Any, Final, TypeAlias
 _ENDED: Final = object()
 
 
-# number, kind, coroutine
-_Start: TypeAlias = tuple[int, str, Coroutine[Any, None, None]]
+# number, kind, coroutine, its context variables
+_Start: TypeAlias = tuple[int, str, Coroutine[Any, None, None], contextvars.Context]
 
 
 class SharedTasks:
@@ -37,12 +37,16 @@ class SharedTasks:
 
     def start(self, number: int, kind: str, coroutine: Coroutine[Any, None, None]) -> None:
         """Begins a coroutine in the next turn of the loop. It must not raise."""
+        self._begin((number, kind, coroutine, contextvars.copy_context()))
+
+    def _begin(self, start: _Start) -> None:
+        number, kind, coroutine, variables = start
         if kind in self._waiting_kinds:
-            self.by_number[number] = self._loop.create_task(coroutine)
+            self.by_number[number] = self._loop.create_task(coroutine, context=variables)
             return
-        if self._scheduled is None:
+        if self._scheduled is None or self._scheduled.done():  # somebody cancels whatever there is
             self._scheduled = self._loop.create_task(self._run_together())
-        self._next.append((number, kind, coroutine))
+        self._next.append(start)
         self.by_number[number] = self._scheduled
 
     async def _run_together(self) -> None:
@@ -54,22 +58,29 @@ class SharedTasks:
 
     async def _run_in_turn(self, starts: Iterator[_Start]) -> None:
         """Runs one after the other, up to one that keeps this task or has spoilt it for others."""
-        task = asyncio.current_task()
-        for _, kind, coroutine in starts:
-            variables = contextvars.copy_context()
+        task = _current_task()
+        for number, kind, coroutine, variables in starts:
             awaited = _step(variables, coroutine)
             if awaited is not _ENDED:
+                self.by_number[number] = task
                 self._waiting_kinds.add(kind)
                 self._restart(starts)
                 await _go_on(variables, coroutine, awaited)
                 return
-            if task is None or task.cancelling():  # by itself: no one else is to be cancelled
+            if task.cancelling():  # by the coroutine itself: no one else is to be cancelled
                 return
 
     def _restart(self, starts: Iterator[_Start]) -> None:
         """Begins in other tasks what has not begun here."""
         for start in starts:
-            self.start(*start)
+            self._begin(start)
+
+
+def _current_task() -> asyncio.Task[None]:
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("coroutines run together outside of any task")
+    return task
 
 
 @types.coroutine
