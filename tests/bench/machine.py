@@ -8,6 +8,7 @@ import subprocess
 import timeit
 from collections.abc import Sequence
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from penstock_server.embedded.binary import find_binary
 QUIET_LOAD: Final = 0.5
 _TURNS: Final = 500_000
 _ROOT: Final = Path(__file__).resolve().parents[2]
+_PRODUCT: Final = ("penstock", "penstock_server", "penstock_worker")
 _LIBRARIES: Final = ("grpcio", "protobuf", "redis", "hiredis", "uvloop", "msgpack")
 
 
@@ -75,10 +77,20 @@ def leftovers() -> Sequence[psutil.Process]:
     return found
 
 
+def from_elsewhere(root: Path) -> list[Path]:
+    """Parts of the product that are imported from outside of `root`: the figures would be those of
+    another commit.
+    """
+    specs = [find_spec(name) for name in _PRODUCT]
+    places = [Path(spec.origin) for spec in specs if spec is not None and spec.origin]
+    return [place.parent for place in places if not place.resolve().is_relative_to(root)]
+
+
 def disquiet() -> list[str]:
     """Why figures taken now would not be comparable; nothing on a quiet machine."""
     reasons = [
-        f"process {process.pid} of an earlier measurement still runs" for process in leftovers()
+        *(f"process {process.pid} of an earlier measurement still runs" for process in leftovers()),
+        *(f"{place} is not of this tree" for place in from_elsewhere(_ROOT)),
     ]
     load = os.getloadavg()[0]
     if load > QUIET_LOAD:

@@ -163,6 +163,17 @@ def test_a_report_names_machine_versions_and_why_it_is_not_comparable():
     assert told["results"][0]["executor"] == "who"
 
 
+def test_a_product_of_another_tree_is_not_measured_as_this_one(tmp_path):
+    root = Path(machine.__file__).parents[2]
+
+    assert machine.from_elsewhere(root) == []
+    assert [place.name for place in machine.from_elsewhere(tmp_path)] == [
+        "penstock",
+        "penstock_server",
+        "penstock_worker",
+    ]
+
+
 def test_a_process_that_ends_too_soon_says_what_it_wrote(tmp_path):
     process = Process("bad", python("penstock_server", "--no-such-flag"), tmp_path, piped=False)
 

@@ -4,7 +4,8 @@ A task of its own costs more than everything else that is done for a handler whi
 So coroutines begin one after the other in one task, each in context variables of its own. The first
 one that waits keeps that task to itself, and from then on its kind gets a task each from the start.
 To the coroutine there is no difference: it is always inside a task, and nothing that another one
-sets or awaits reaches it.
+sets or awaits reaches it. Only what is kept under the task object itself can be met again (see
+docs/decisions/0011).
 """
 
 from __future__ import annotations
