@@ -21,7 +21,7 @@ def settled() -> Iterator[None]:
     """
     chosen = gc.get_threshold()
     gc.freeze()
-    if chosen == _USUAL:
+    if chosen == _USUAL and 0 < chosen[0] < _THRESHOLD:  # 0: it never looks
         gc.set_threshold(_THRESHOLD, *chosen[1:])
     try:
         yield

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import math
 from collections import deque
 from datetime import timedelta
 from typing import Final
@@ -53,11 +54,13 @@ class _Patience:
     def __init__(self) -> None:
         self._unanswered: set[_Waiting] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._next_look = math.inf
+        """By the loop's clock. Kept here, because not every loop's timers tell it."""
 
     def begin(self, waiting: _Waiting) -> None:
         """Takes a submit that has just begun."""
         self._unanswered.add(waiting)
-        if self._timer is None or waiting.end < self._timer.when():
+        if waiting.end < self._next_look:
             self._look_at(waiting.end)
 
     def end(self, waiting: _Waiting) -> None:
@@ -68,14 +71,14 @@ class _Patience:
         """Looks no more."""
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
+        self._timer, self._next_look = None, math.inf
 
     def _look_at(self, time: float) -> None:
         self.close()
-        self._timer = asyncio.get_running_loop().call_at(time, self._look)
+        self._timer, self._next_look = asyncio.get_running_loop().call_at(time, self._look), time
 
     def _look(self) -> None:
-        self._timer = None
+        self._timer, self._next_look = None, math.inf
         now = asyncio.get_running_loop().time()
         for waiting in self._unanswered:
             if waiting.end <= now:
@@ -106,10 +109,10 @@ class Coalescer:
             raise self._transport.closed_error()
         loop, seconds = asyncio.get_running_loop(), timeout.total_seconds()
         waiting = _Waiting(item, self._transport.clock() + seconds, loop.time() + seconds + _SLACK)
-        self._waiting.append(waiting)
-        self._launch_soon(loop)
         self._patience.begin(waiting)
         try:
+            self._waiting.append(waiting)
+            self._launch_soon(loop)
             result = await waiting.future
         finally:
             self._patience.end(waiting)

@@ -55,7 +55,8 @@ class Drafts:
         """Drafts of those items of a batch that one look is enough for, before it is validated."""
         creator, limits = current_principal().name, self._limits
         # A batch of more items will be refused.
-        items = request.items[: limits.batch_items]
+        most = limits.atomic_items if request.all_or_none else limits.batch_items
+        items = request.items[:most]
         return [plain_draft(item, creator, limits.payload_bytes) for item in items]
 
     async def batch(self, namespace: str, items: Sequence[Item]) -> list[TaskDraft]:

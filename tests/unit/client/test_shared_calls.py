@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
+import uvloop
 
-from penstock import Client
+from penstock import Client, coalesce
 from penstock.errors import DeadlineExceeded
+from penstock.v1.task_service_pb2 import SubmitTasksItem
 from support.scripted_server import taken
 
 
@@ -59,3 +62,41 @@ async def test_submits_with_different_times_each_end_with_their_own(server: Any)
         await patient
 
     assert ended == [20, 60, 100]
+
+
+class Silence:
+    """A transport whose calls are never answered."""
+
+    closed = False
+
+    def clock(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def closed_error(self) -> Exception:
+        return RuntimeError("closed")
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_submits_whose_times_end_within_a_millisecond_each_end_with_their_own(
+    run: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch
+):
+    """A timer of uvloop that is due at once does not tell when."""
+    monkeypatch.setattr(coalesce, "_SLACK", 0.0)
+    ended: list[type[BaseException]] = []
+
+    async def submit(calls: coalesce.Coalescer, microseconds: int) -> None:
+        for _ in range(2):
+            try:
+                await calls.submit(SubmitTasksItem(), timedelta(microseconds=microseconds))
+            except Exception as error:
+                ended.append(type(error))
+
+    async def main() -> None:
+        transport: Any = Silence()
+        calls = coalesce.Coalescer(transport, 0)
+        await asyncio.gather(*(submit(calls, 20_000 + 100 * place) for place in range(200)))
+        await calls.close()
+
+    run(main())
+
+    assert ended == [DeadlineExceeded] * 400

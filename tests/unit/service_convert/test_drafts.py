@@ -59,3 +59,14 @@ def test_one_look_is_enough_for_names_and_bytes(queue: str, content_type: str):
 )
 def test_anything_else_takes_a_closer_look(spec: TaskSpec):
     assert plain_draft(SubmitTasksItem(spec=spec), "anonymous", LIMITS.payload_bytes) is None
+
+
+def test_an_item_without_a_queue_stays_as_it_came() -> None:
+    item = SubmitTasksItem(spec=TaskSpec(task_type="t", payload=Payload(data=b"x")))
+    before = item.SerializeToString()
+
+    plain = plain_draft(item, "anonymous", LIMITS.payload_bytes)
+
+    assert plain is not None
+    assert plain.queue == "default"
+    assert item.SerializeToString() == before

@@ -45,8 +45,9 @@ class SharedTasks:
         if kind in self._waiting_kinds:
             self.by_number[number] = self._loop.create_task(coroutine, context=variables)
             return
-        if self._scheduled is None or self._scheduled.done():  # somebody cancels whatever there is
+        if self._scheduled is None:
             self._scheduled = self._loop.create_task(self._run_together())
+            self._scheduled.add_done_callback(self._begin_again)
         self._next.append(start)
         self.by_number[number] = self._scheduled
 
@@ -70,6 +71,12 @@ class SharedTasks:
                 return
             if task.cancelling():  # by the coroutine itself: no one else is to be cancelled
                 return
+
+    def _begin_again(self, task: asyncio.Task[None]) -> None:
+        """Begins in another task what was to begin in one that was cancelled before it ran."""
+        if self._scheduled is task:
+            starts, self._next, self._scheduled = iter(self._next), [], None
+            self._restart(starts)
 
     def _restart(self, starts: Iterator[_Start]) -> None:
         """Begins in other tasks what has not begun here."""

@@ -88,8 +88,10 @@ def plain_draft(item: pb.SubmitTasksItem, creator: str, most_bytes: int) -> Task
     if len(wire) != plain_size(spec, most_bytes) or item.HasField("idempotency"):
         return None
     if not queue:
-        queue = spec.queue = DEFAULT_QUEUE
-        wire = spec.SerializeToString()
+        # The request stays as it came: its size is still to be judged.
+        named = TaskSpec.FromString(wire)
+        queue = named.queue = DEFAULT_QUEUE
+        wire = named.SerializeToString()
     return TaskDraft(queue, spec.task_type, wire, policy=_policy_of(creator))
 
 

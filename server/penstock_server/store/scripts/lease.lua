@@ -119,25 +119,26 @@ local function lease(task, session, spec)
   return answer
 end
 
--- A few at once, because those that find no room any more are read in vain.
+-- Those that find no room any more were read in vain, so only as many as would fit if they were like the one before.
 local SPECS_AT_ONCE = 16
 
--- Reads the specs of the candidates from `first` on into `specs`: false for one that is not there.
-local function read_specs(candidates, first, specs)
-  local keys = {}
-  for position = first, math.min(first + SPECS_AT_ONCE - 1, #candidates) do
+-- Reads the specs of up to `most` candidates from `first` on into `specs`: false for one that is not there.
+local function read_specs(candidates, first, most, specs)
+  local keys, count = {}, math.max(1, math.min(SPECS_AT_ONCE, most))
+  for position = first, math.min(first + count - 1, #candidates) do
     keys[#keys + 1] = key_spec(namespace, candidates[position][1])
   end
   for offset, spec in ipairs(call('MGET', unpack(keys))) do specs[first + offset - 1] = spec end
 end
 
 local function serve(poll)
-  local leases, room, full, specs = {}, poll[4], false, {}
+  local leases, room, full, specs, size = {}, poll[4], false, {}, math.max(1, poll[4])
   local drawn_now = candidates(type_lists[poll[5]], poll[3])
   for position, candidate in ipairs(drawn_now) do
     local id = candidate[1]
-    if not full and specs[position] == nil then read_specs(drawn_now, position, specs) end
+    if not full and specs[position] == nil then read_specs(drawn_now, position, math.floor(room / size), specs) end
     local spec = not full and specs[position]
+    size = spec and #spec + 256 or size
     if full or (spec and #spec > room and #leases > 0) then
       full = true
       put_back(candidate)

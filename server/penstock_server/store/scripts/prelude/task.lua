@@ -4,7 +4,6 @@ local NUMBERS = {s = true, c = true, u = true, d = true, sq = true, a = true, a0
   to = true, hb = true, hs = true, ts = true, tt = true, rt = true, iw = true, p = true}
 
 -- One pass over the whole hash: asking for single fields would search it once for each.
--- One pass over the whole hash: asking for single fields would search it once for each.
 local function read_task(namespace, id)
   local key = key_task(namespace, id)
   local fields = call('HGETALL', key)
