@@ -214,6 +214,8 @@ def end_strangely(_: str) -> None:
 
 def stop_itself(_: str) -> None:
     os.kill(os.getpid(), signal.SIGSTOP)
+    # Another thread may take the signal: this one must not end before it is stopped too.
+    time.sleep(60)
 
 
 MISBEHAVIOURS: Final[dict[str, Callable[[str], Any]]] = {
