@@ -67,7 +67,11 @@ class MeasuredStore:
         """Waits until every file is written anew and nothing is left to rewrite of what was kept
         so far.
         """
+        self._wait_for_rewriting()  # one that is under way may miss what came last
         self.begin_rewriting()
+        self._wait_for_rewriting()
+
+    def _wait_for_rewriting(self) -> None:
         while any(
             facts["aof_rewrite_in_progress"] or facts["aof_rewrite_scheduled"]
             for facts in self.info("persistence")

@@ -11,6 +11,7 @@ from penstock.v1.task_service_pb2 import SubmitTasksItem, SubmitTasksRequest
 from penstock_server.model.records import DEFAULT_POLICY
 from penstock_server.service import validate
 from penstock_server.service.convert.draft import draft, plain_draft
+from penstock_server.service.drafts import Drafts
 from support.messages import messages
 
 LIMITS = validate.Limits(payload_bytes=1_000)
@@ -70,3 +71,15 @@ def test_an_item_without_a_queue_stays_as_it_came() -> None:
     assert plain is not None
     assert plain.queue == "default"
     assert item.SerializeToString() == before
+
+
+def test_every_item_of_an_all_or_none_batch_is_looked_at_also_where_other_batches_are_smaller() -> (
+    None
+):
+    limits = validate.Limits(batch_items=1, atomic_items=3)
+    item = SubmitTasksItem(spec=TaskSpec(task_type="t"))
+    drafts = Drafts(None, None, limits)  # type: ignore[arg-type]  # neither is asked
+
+    plain = drafts.plain(SubmitTasksRequest(items=[item] * 3, all_or_none=True))
+
+    assert len(plain) == 3

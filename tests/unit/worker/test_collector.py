@@ -37,3 +37,13 @@ def test_it_looks_as_often_as_a_module_has_chosen() -> None:
         within = gc.get_threshold()
 
     assert within == (100, 5, 5)
+
+
+def test_it_stays_off_where_it_was_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    gc.set_threshold(0, 5, 5)
+    monkeypatch.setattr(collector, "_USUAL", gc.get_threshold())
+
+    with collector.settled():
+        within = gc.get_threshold()
+
+    assert within == (0, 5, 5)

@@ -50,7 +50,7 @@ async def test_what_a_coroutine_sets_in_context_variables_no_other_one_sees() ->
         seen.append(variable.get())
         variable.set(value)
         if wait:
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0)
             seen.append(variable.get())
 
     shared = SharedTasks()
@@ -95,10 +95,11 @@ async def test_coroutines_that_wait_have_a_task_each_and_wait_together() -> None
 
 async def test_a_cancel_reaches_the_coroutine_that_waits_and_no_other() -> None:
     ended: list[str] = []
+    go = asyncio.Event()
 
     async def wait(name: str) -> None:
         try:
-            await asyncio.sleep(0.01)
+            await go.wait()
         except asyncio.CancelledError:
             ended.append(f"{name} cancelled")
         else:
@@ -111,6 +112,8 @@ async def test_a_cancel_reaches_the_coroutine_that_waits_and_no_other() -> None:
     start_all(shared, at_once("a"), wait("b"), wait("c"), at_once("d"))
     await asyncio.sleep(0)
     shared.by_number[1].cancel()
+    await asyncio.wait([shared.by_number[1]])
+    go.set()
     await settle()
 
     assert ended == ["a", "d", "b cancelled", "c"]
@@ -155,7 +158,7 @@ async def test_an_exception_of_a_coroutine_knows_nothing_of_a_cancel_that_it_sur
 
     async def survive() -> None:
         with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.sleep(1)
+            await asyncio.get_running_loop().create_future()
         try:
             raise ValueError
         except ValueError as error:

@@ -18,7 +18,6 @@ from typing import Any, Final, TypeAlias
 
 _ENDED: Final = object()
 
-
 # number, kind, coroutine, its context variables
 _Start: TypeAlias = tuple[int, str, Coroutine[Any, None, None], contextvars.Context]
 
@@ -52,7 +51,7 @@ class SharedTasks:
         self.by_number[number] = self._scheduled
 
     async def _run_together(self) -> None:
-        starts, self._next, self._scheduled = iter(self._next), [], None
+        starts = self._take()
         try:
             await self._run_in_turn(starts)
         finally:
@@ -75,8 +74,12 @@ class SharedTasks:
     def _begin_again(self, task: asyncio.Task[None]) -> None:
         """Begins in another task what was to begin in one that was cancelled before it ran."""
         if self._scheduled is task:
-            starts, self._next, self._scheduled = iter(self._next), [], None
-            self._restart(starts)
+            self._restart(self._take())
+
+    def _take(self) -> Iterator[_Start]:
+        """What was to begin in the scheduled task; whatever comes from now on gets another one."""
+        starts, self._next, self._scheduled = iter(self._next), [], None
+        return starts
 
     def _restart(self, starts: Iterator[_Start]) -> None:
         """Begins in other tasks what has not begun here."""
