@@ -10,8 +10,8 @@ embedded store shuts down when nobody needs it any more.
 import asyncio
 import gc
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -137,23 +137,30 @@ async def serve(
             ready = Ready(address, page, os.getpid(), str(store_url))
             _log.info(events.SERVER_READY, address=ready.address, metrics=page, store=ready.store)
             on_ready(ready)
-            _relax_collector()
-            await stop.wait()
-            await _end(config, rooms, server, stop)
+            with _relaxed_collector():
+                await stop.wait()
+                await _end(config, rooms, server, stop)
             for task in tasks:
                 task.cancel()
     _log.info(events.SERVER_STOPPED)
 
 
-def _relax_collector() -> None:
-    """Lets the garbage collector look less often.
+@contextmanager
+def _relaxed_collector() -> Iterator[None]:
+    """Lets the garbage collector look less often while its `with` block runs.
 
     Calls make many short-lived objects and hardly any cycles: by default looking for those takes
     a tenth of the server's time. What lives since the start is not looked at again.
     """
+    before = gc.get_threshold()
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 async def _end(config: Config, rooms: "_Rooms", server: grpc.aio.Server, stop: Stop) -> None:
