@@ -17,6 +17,7 @@ from penstock_server.model.errors import TaskStateConflict
 from penstock_server.model.lifecycle import Outcome, ReleaseReason
 from penstock_server.model.lifecycle import TaskState as S
 from penstock_server.model.records import LeaseRecord
+from penstock_server.store import decode
 from support.invariants import check_invariants
 from support.lease_model import Task
 from support.stores import KINDS, NAMESPACE, TYPE, Bench, StoreProgram, open_bench, store_program
@@ -181,11 +182,11 @@ class Walk:
         """Equal for places from which everything goes on alike, but for the time of day."""
         task = at.task
         name = f"{{p{self.bench.home}}}:task:{NAMESPACE}:{task.task_id}"
-        raw = await self.bench.redis.hgetall(name)
+        record = decode.fields_of(await self.bench.redis.get(name))
         fields = {
             # Tokens and fences are told by whose they are; event numbers only rise.
-            key: b"time" if len(value) > 12 and value.isdigit() else value
-            for key, value in raw.items()
+            key: "time" if isinstance(value, int) and value >= 10**12 else value
+            for key, value in record.items()
             if key not in (b"t", b"f", b"sq")
         }
         timer = {S.RUNNING: task.timer, S.SCHEDULED: task.due}.get(task.state, at.now)

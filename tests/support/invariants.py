@@ -1,4 +1,4 @@
-"""What must hold in a store between any two calls: every set agrees with every task hash.
+"""What must hold in a store between any two calls: every set agrees with every task record.
 
 Reads the keys as they are, so that a mistake in a script cannot hide behind another one.
 """
@@ -25,7 +25,6 @@ class _Picture:
 
     partition: int
     tasks: dict[Name, dict[bytes, Any]] = field(default_factory=dict)
-    raw: dict[Name, dict[bytes, bytes]] = field(default_factory=dict)
     specs: dict[Name, int] = field(default_factory=dict)
     executions: dict[Name, list[bytes]] = field(default_factory=dict)
     queues: dict[Name, dict[bytes, bytes]] = field(default_factory=dict)
@@ -88,10 +87,7 @@ async def _take(store: Store, picture: _Picture, prefix: str, name: str) -> None
     kind, *parts = name.split(":")
     read, key = store.connection.read, prefix + name
     if kind == "task":
-        raw = await _hash(store, key)
-        picture.raw[parts[0], parts[1]] = raw
-        flat = [item for pair in raw.items() for item in pair]
-        picture.tasks[parts[0], parts[1]] = decode.fields_of(flat)
+        picture.tasks[parts[0], parts[1]] = decode.fields_of(await read("GET", key))
     elif kind == "spec":
         picture.specs[parts[0], parts[1]] = int(await read("STRLEN", key))
     elif kind == "executions":
@@ -157,8 +153,8 @@ async def _check_tasks(store: Store, picture: _Picture) -> None:
 
 def _check_executions(store: Store, name: Name, task: dict[bytes, Any], kept: list[bytes]) -> None:
     records = [decode.execution(packed) for packed in kept]
-    in_hash = decode.last_execution(task, b"")
-    records += [in_hash] if in_hash else []
+    in_task = decode.last_execution(task, b"")
+    records += [in_task] if in_task else []
     numbers = [record.number for record in records]
     assert numbers == sorted(set(numbers)), f"{name}: executions {numbers}"
     assert len(numbers) <= store.limits.executions_kept, f"{name}: too many executions are kept"
@@ -210,9 +206,8 @@ async def _check_running(store: Store, picture: _Picture) -> None:
         if task[b"s"] == S.RUNNING:
             running[namespace, task[b"q"]].add(task_id)
             held[namespace][task[b"w"]] += 1
-            raw = picture.raw[namespace, task_id]
-            assert len(raw[b"t"]) == 16, f"{task_id} runs without a token"
-            assert raw[b"w"], f"{task_id} runs without a session"
+            assert len(task[b"t"]) == 16, f"{task_id} runs without a token"
+            assert task[b"w"], f"{task_id} runs without a session"
             assert task[b"f"] > 0, f"{task_id} runs without a fence"
         else:
             assert b"cq" not in task, f"{task_id}: a cancel is under way, but it does not run"

@@ -11,9 +11,7 @@ from penstock_server.model.records import Directive, EventRecord, ExecutionRecor
 
 from .policy import creator_of, spec_of
 
-_TEXTS: Final = frozenset((b"q", b"y", b"w", b"g"))
-_OPAQUE: Final = frozenset((b"t", b"wt", b"ik", b"lb"))
-_BYTES: Final = frozenset((b"re",))
+_TEXTS: Final = (b"q", b"y", b"w", b"g")
 _EVENT_VERSION: Final = 1
 _OUTCOMES: Final = {int(outcome): outcome for outcome in Outcome}
 _REASONS: Final = {int(reason): reason for reason in CancelReason}
@@ -50,16 +48,12 @@ def running_execution(task: TaskRecord) -> ExecutionRecord:
     )
 
 
-def fields_of(flat: list[bytes]) -> dict[bytes, Any]:
-    """The task hash with its numbers as numbers."""
-    fields: dict[bytes, Any] = {}
-    for name, value in zip(flat[::2], flat[1::2], strict=True):
-        if name in _TEXTS:
-            fields[name] = value.decode()
-        elif name in _BYTES:
-            fields[name] = value
-        elif name not in _OPAQUE:
-            fields[name] = int(value)
+def fields_of(packed: bytes) -> dict[bytes, Any]:
+    """The record of a task by the names of `TASK_FIELDS`: numbers, names as texts, else bytes."""
+    fields: dict[bytes, Any] = msgpack.unpackb(packed, raw=True)
+    for name in _TEXTS:
+        if name in fields:
+            fields[name] = fields[name].decode()
     return fields
 
 
@@ -67,8 +61,8 @@ def task(namespace: str, task_id: str, answer: list[Any], now_ms: int) -> TaskRe
     """A task as `read` answers it; None if there is none."""
     if not answer:
         return None
-    flat, stored, last, progress, timer = answer
-    fields = fields_of(flat)
+    packed, stored, last, progress, timer = answer
+    fields = fields_of(packed)
     get = fields.get
     state = TaskState(fields[b"s"])
     created = fields[b"c"]
@@ -104,7 +98,7 @@ def task(namespace: str, task_id: str, answer: list[Any], now_ms: int) -> TaskRe
 
 
 def last_execution(fields: dict[bytes, Any], packed: bytes) -> ExecutionRecord | None:
-    """The latest that has ended: one that succeeded with a short report stands in the hash."""
+    """The latest that has ended: one that succeeded with a short report stands in the record."""
     report = fields.get(b"re")
     if report is None:
         return execution(packed) if packed else None

@@ -15,10 +15,11 @@ TEMPLATES: Final = {
     # it.
     # Goes when the full record goes.
     "spec": "spec:{namespace}:{id}",
-    # hash of small fields (TASK_FIELDS). Outlives the spec as the stub of an ended task.
+    # string: msgpack map of small fields (TASK_FIELDS). Outlives the spec as the stub of an ended
+    # task.
     "task": "task:{namespace}:{id}",
     # list of ended executions (msgpack), oldest first, the latest ones only; one that succeeded
-    # with a short report stands in the task hash instead. Goes with the spec.
+    # with a short report stands in the task's record instead. Goes with the spec.
     "executions": "executions:{namespace}:{id}",
     # string: when progress was reported, and what (msgpack). Goes with the spec.
     "progress": "progress:{namespace}:{id}",
@@ -121,7 +122,7 @@ TASK_FIELDS: Final = {
     "w": "session of the latest lease",
     "b": "when the latest execution was leased",
     "ac": "number of the latest execution that was accepted",
-    "o": "outcome of the latest execution that ended, unless it succeeded; 9: an operator's word",
+    "o": "outcome of the latest of the kept executions; 9: an operator's word",
     "e": "when it ended",
     "n": "size of the spec, bytes",
     "re": "report of the execution that succeeded, if it is short; all else of it stands here",
@@ -140,9 +141,9 @@ TASK_FIELDS: Final = {
     "ik": "its idempotency key; absent when it has none",
     "iw": "when its idempotency key may be forgotten, once it has ended",
 }
-"""Fields of the task hash.
+"""Fields of a task's record.
 
-Short names: the hash stays small enough for the compact encoding. Spans and times in milliseconds.
+Short names: they stand in the store once for each task. Spans and times in milliseconds.
 """
 
 QUEUE_FIELDS: Final = {

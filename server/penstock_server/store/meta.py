@@ -9,9 +9,9 @@ from penstock_server.model.ids import MAX_PARTITIONS
 from . import keys
 from .connection import Connection
 
-LAYOUT: Final = 1
+LAYOUT: Final = 2
 """Layout of the keys that this server writes."""
-OLDEST_LAYOUT: Final = 1
+OLDEST_LAYOUT: Final = 2
 """Oldest layout that this server can work with."""
 
 

@@ -25,7 +25,7 @@ local function has_one(key, task) return call('ZSCORE', key, task.id) end
 
 local function audit_ready(task, q)
   if has_one(key_ready(task.namespace, task.q, q.epoch, task.y, task.g), task) or is_purged(task) then return end
-  make_ready(task.namespace, task.q, task.y, task.g, task.p, task.d, task.id)
+  make_ready(task.namespace, task.q, task.y, task.g, task.p, task.d or task.c, task.id)
   return 'ready'
 end
 
@@ -59,8 +59,8 @@ local function audit(task)
   return audit_ended(task)
 end
 
-for _, item in ipairs(input) do
-  local task = read_task(item[1], item[2])
+for index, task in ipairs(read_tasks(input)) do
+  local item = input[index]
   local missing = task and audit(task)
   if missing then mended[#mended + 1] = {item[1], item[2], task.s, missing} end
 end

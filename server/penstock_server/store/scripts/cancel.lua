@@ -8,8 +8,8 @@ local function ask(task, grace)
   local deadline = now + grace
   if task.cq and task.cq <= deadline then return {'asked', 4} end
   local first = not task.cq
-  task.cq = deadline
-  call('HSET', task.key, 'cq', digits(deadline), 'u', now_text)
+  task.cq, task.u = deadline, now
+  save(task)
   local known = tonumber(call('ZSCORE', key_leases(task.namespace, task.q), task.id)) or deadline
   set_lease_timer(task, math.min(known, deadline))
   local directives = key_directives(task.namespace, task.w)
@@ -19,7 +19,6 @@ local function ask(task, grace)
   call('PUBLISH', 'penstock:directives', task.namespace .. ':' .. task.w)
   if first then
     task.sq = task.sq + 1
-    call('HSET', task.key, 'sq', task.sq)
     emit(task.namespace, task.q, task.y, {task.id, 9, task.sq, 4, task.x, 0, task.a, 0, 0, task.w})
   end
   return {'asked', 4}

@@ -9,7 +9,8 @@ local function delete(namespace, id)
   if not allowed('delete', task) then return {'conflict', task.s} end
   local key = own_key(task)
   if key then call('UNLINK', key) end
-  call('UNLINK', key_spec(namespace, id), key_task(namespace, id), key_executions(namespace, id),
+  tasks[task.key] = false
+  call('UNLINK', key_spec(namespace, id), task.key, key_executions(namespace, id),
     key_progress(namespace, id), key_logs(namespace, id))
   call('ZREM', key_ended(), namespace .. ':' .. id)
   call('ZREM', key_dead(namespace, task.q), id)

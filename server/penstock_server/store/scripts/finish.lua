@@ -14,13 +14,13 @@ if task.s == 4 then
   keep_execution(task, 4, '', 'an operator ended the task')
 else
   unwait(namespace, task.q, task.y, task.g, id)
+  task.t = nil
 end
 -- The operator's word is an execution of its own, which nobody leased.
-task.x, task.b, task.w, task.f = task.x + 1, now, '', task.f or 0
-call('HSET', key_task(namespace, id), 'x', task.x, 'o', BY_OPERATOR)
-call('HDEL', key_task(namespace, id), 't')
+local start, session, fence = task.b, task.w, task.f
+task.x, task.b, task.w, task.f = task.x + 1, now, '', fence or 0
 keep_execution(task, state == 5 and 1 or 2, input[4], 'ended by an operator')
-task.o = BY_OPERATOR
+task.o, task.b, task.w, task.f = BY_OPERATOR, start, session, fence
 end_task(task, state, state == 5 and 5 or 7, {})
 write_all()
 return cmsgpack.pack({'ok', state})

@@ -99,22 +99,21 @@ local lease_args, first_expiry = {}, math.huge
 
 local function lease(task, session, spec)
   local id = task.id
-  local fence = math.max((task.f or 0) + 1, now_us)
-  local execution, sequence = task.x + 1, task.sq + 1
-  local token = string.sub(random, randoms_used * 16 + 1, randoms_used * 16 + 16)
+  task.s, task.sq, task.x, task.f = 4, task.sq + 1, task.x + 1, math.max((task.f or 0) + 1, now_us)
+  task.t, task.w, task.b = string.sub(random, randoms_used * 16 + 1, randoms_used * 16 + 16), session, now
+  task.ll, task.lb = nil, nil
+  if task.hb then task.hs = now end
+  save(task)
   local term = task.L or LIMITS.lease_term_ms
   local expiry = now + math.min(LIMITS.accept_within_ms, term)
   if task.tt then expiry = math.min(expiry, task.tt) end
-  call('HSET', task.key, 's', 4, 'f', digits(fence), 'x', execution, 'sq', sequence, 't', token, 'w', session, 'b', now_text)
-  if task.hb then call('HSET', task.key, 'hs', now_text) end
-  if task.ll then call('HDEL', task.key, 'll', 'lb') end
   if task.ts or task.tt then call('ZREM', key_expiring(namespace, queue, epoch), id) end
   lease_args[#lease_args + 1] = digits(expiry)
   lease_args[#lease_args + 1] = id
   first_expiry = math.min(first_expiry, expiry)
-  emit(namespace, queue, task.y, {id, 3, sequence, 4, execution, 0, task.a, 0, 0, session})
-  local before = execution > 1 and call('LINDEX', key_executions(namespace, id), -1) or ''
-  local answer = {id, fence, randoms_used, execution, task.a + 1, task.k, task.c, task.d, term, spec, before or ''}
+  emit(namespace, queue, task.y, {id, 3, task.sq, 4, task.x, 0, task.a, 0, 0, session})
+  local before = task.x > 1 and call('LINDEX', key_executions(namespace, id), -1) or ''
+  local answer = {id, task.f, randoms_used, task.x, task.a + 1, task.k, task.c, task.d or task.c, term, spec, before or ''}
   randoms_used = randoms_used + 1
   return answer
 end
@@ -122,12 +121,14 @@ end
 -- Those that find no room any more were read in vain, so only as many as would fit if they were like the one before.
 local SPECS_AT_ONCE = 16
 
--- Reads the specs of up to `most` candidates from `first` on into `specs`: false for one that is not there.
-local function read_specs(candidates, first, most, specs)
-  local keys, count = {}, math.max(1, math.min(SPECS_AT_ONCE, most))
+-- Reads up to `most` candidates from `first` on: their tasks, and into `specs` their specs, false for one that is not there.
+local function read_ahead(candidates, first, most, specs)
+  local keys, items, count = {}, {}, math.max(1, math.min(SPECS_AT_ONCE, most))
   for position = first, math.min(first + count - 1, #candidates) do
-    keys[#keys + 1] = key_spec(namespace, candidates[position][1])
+    local id = candidates[position][1]
+    keys[#keys + 1], items[#items + 1] = key_spec(namespace, id), {namespace, id}
   end
+  read_tasks(items)
   for offset, spec in ipairs(call('MGET', unpack(keys))) do specs[first + offset - 1] = spec end
 end
 
@@ -136,7 +137,7 @@ local function serve(poll)
   local drawn_now = candidates(type_lists[poll[5]], poll[3])
   for position, candidate in ipairs(drawn_now) do
     local id = candidate[1]
-    if not full and specs[position] == nil then read_specs(drawn_now, position, math.floor(room / size), specs) end
+    if not full and specs[position] == nil then read_ahead(drawn_now, position, math.floor(room / size), specs) end
     local spec = not full and specs[position]
     size = spec and #spec + 256 or size
     if full or (spec and #spec > room and #leases > 0) then
@@ -185,6 +186,7 @@ for index, poll in ipairs(polls) do
   end
 end
 
+write_tasks()
 if #lease_args > 0 then
   call('ZADD', key_leases(namespace, queue), unpack(lease_args))
   call('ZADD', key_lease_queues(), 'LT', digits(first_expiry), namespace .. ':' .. queue)

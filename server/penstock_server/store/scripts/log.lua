@@ -1,17 +1,15 @@
 -- log: keeps log lines of running executions, or of such that end in the same report.
---   uses   base notes
+--   uses   base task notes
 --   input  {items}, an item is {namespace, id, fence, random bits, {{number, line} …}}
 --   gives  {word, number of the last line} for each item; words: ok · lease_lost
 --   safe to repeat: yes, lines that the store has are dropped by their number
 --   Beyond the bounds of one execution a single line says that lines were cut, and the rest is dropped.
-local function append(namespace, id, item)
-  local key = key_task(namespace, id)
-  local fields = call('HMGET', key, 't', 'f', 'x', 'll', 'lb', 'wt', 's')
-  if fields[1] ~= item[4] or tonumber(fields[2]) ~= item[3] then return {'lease_lost', 0} end
-  local execution, last, bytes = fields[3], tonumber(fields[4]) or 0, tonumber(fields[5]) or 0
+local function append(task, item)
+  if not task or task.t ~= item[4] or task.f ~= item[3] then return {'lease_lost', 0} end
+  local namespace, id, execution, last, bytes = task.namespace, task.id, task.x, task.ll or 0, task.lb or 0
   local logs, before = key_logs(namespace, id), last
   -- Of a task that ended long ago only a stub is left: its log is gone, and must not begin anew.
-  if fields[7] ~= '4' and call('EXISTS', key_spec(namespace, id)) == 0 then return {'ok', last} end
+  if task.s ~= 4 and call('EXISTS', key_spec(namespace, id)) == 0 then return {'ok', last} end
   for _, line in ipairs(item[5]) do
     if line[1] > last then
       local cut = last >= LIMITS.log_lines or bytes >= LIMITS.log_bytes
@@ -26,13 +24,15 @@ local function append(namespace, id, item)
     end
   end
   if last > before then
-    call('HSET', key, 'll', digits(last), 'lb', bytes == math.huge and 'inf' or digits(bytes))
-    tell_waiting(fields[6], namespace, id)
+    task.ll, task.lb = last, bytes
+    save(task)
+    tell_waiting(task.wt, namespace, id)
   end
   return {'ok', last}
 end
 
-local answers = {}
-for index, item in ipairs(input) do answers[index] = append(item[1], item[2], item) end
+local answers, found = {}, read_tasks(input)
+for index, item in ipairs(input) do answers[index] = append(found[index], item) end
+write_tasks()
 send_notes()
 return cmsgpack.pack(answers)

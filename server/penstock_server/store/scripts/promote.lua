@@ -11,8 +11,8 @@ local function expire(task)
 end
 
 local function promote(task)
-  task.s, task.sq = 3, task.sq + 1
-  call('HSET', task.key, 's', 3, 'sq', task.sq, 'u', now_text)
+  task.s, task.sq, task.u = 3, task.sq + 1, now
+  save(task)
   make_ready(task.namespace, task.q, task.y, task.g, task.p, task.d, task.id)
   set_timer(task.namespace, task.q, 3, waiting_timer(3, 0, task.ts, task.tt), task.id)
   emit(task.namespace, task.q, task.y, {task.id, 2, task.sq, 3, 0, 0, task.a})

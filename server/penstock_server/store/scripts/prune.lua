@@ -1,9 +1,9 @@
 -- prune: lets go of what was kept long enough: full records of ended tasks, and old events.
---   uses   base
+--   uses   base task
 --   input  {most tasks}
 --   gives  {count of tasks, more left}
 --   safe to repeat: yes
---   The task hash stays as a stub for a while, so that late reports and repeated calls get a true answer.
+--   The task's record stays as a stub for a while, so that late reports and repeated calls get a true answer.
 local limit = input[1]
 local count = call('ZCARD', key_ended())
 local beyond = count - LIMITS.ended_count
@@ -12,22 +12,22 @@ if #names < limit and beyond > #names then names = call('ZRANGE', key_ended(), 0
 
 local gone = {}
 
-local function prune(name)
-  local namespace, id = string.match(name, '^([^:]+):(.+)$')
+local function prune(namespace, id, task)
   local count = #gone
   gone[count + 1], gone[count + 2] = key_spec(namespace, id), key_executions(namespace, id)
   gone[count + 3], gone[count + 4] = key_progress(namespace, id), key_logs(namespace, id)
-  local key = key_task(namespace, id)
-  local fields = call('HMGET', key, 'q', 's', 'e', 'iw')
-  if fields[1] then
-    if fields[2] == '6' then call('ZREM', key_dead(namespace, fields[1]), id) end
-    call('HDEL', key, 're')
-    call('PEXPIREAT', key, digits(math.max(tonumber(fields[3]) + LIMITS.stub_age_ms, tonumber(fields[4]) or 0, now + 1)))
+  if task then
+    if task.s == 6 then call('ZREM', key_dead(namespace, task.q), id) end
+    task.re = nil
+    local goes = math.max(task.e + LIMITS.stub_age_ms, task.iw or 0, now + 1)
+    call('SET', task.key, packed_task(task), 'PXAT', digits(goes))
   end
 end
 
-for _, name in ipairs(names) do prune(name) end
 if #names > 0 then
+  local items = {}
+  for index, name in ipairs(names) do items[index] = {string.match(name, '^([^:]+):(.+)$')} end
+  for index, task in ipairs(read_tasks(items)) do prune(items[index][1], items[index][2], task) end
   call('UNLINK', unpack(gone))
   call('ZREM', key_ended(), unpack(names))
 end

@@ -22,7 +22,7 @@ end
 
 -- Which end the time that ran out means. Order: what an operator asked for, what the task asked for, then the lease.
 local function reap(task)
-  if task.cq and task.cq <= now then
+  if task.cancelled and task.cancelled <= now then
     judge(task, {outcome = 4, report = '', random = random, note = 'cancelled: its grace ran out'})
     return 4
   end

@@ -3,9 +3,9 @@
 --   input  {items}, an item is {namespace, id, fence, random bits, reason, report}
 --   gives  {word} for each item: ok · lease_lost
 --   safe to repeat: yes, a second release under the same token answers ok again
-local words = {}
+local words, found = {}, read_tasks(input)
 for index, item in ipairs(input) do
-  local task = read_task(item[1], item[2])
+  local task = found[index]
   local word = proof(task, item[3], item[4])
   if word == 'ok' then
     drop_lease(task)

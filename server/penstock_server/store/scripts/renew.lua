@@ -7,7 +7,7 @@
 local function note_progress(task, progress)
   call('SET', key_progress(task.namespace, task.id), cmsgpack.pack({now, progress}))
   task.sq, task.hs = task.sq + 1, now
-  call('HSET', task.key, 'sq', task.sq, 'hs', now_text)
+  save(task)
   emit(task.namespace, task.q, task.y, {task.id, 4, task.sq, 4, task.x, 0, task.a, 0, 0, task.w, progress})
 end
 
@@ -15,17 +15,17 @@ local function renew(task, progress)
   if progress ~= '' then note_progress(task, progress) end
   if task.ac ~= task.x then
     -- The handler starts now: its silence is counted from here.
-    task.hs = now
-    call('HSET', task.key, 'ac', task.x, 'hs', now_text)
+    task.ac, task.hs = task.x, now
+    save(task)
   end
   local term = task.L or LIMITS.lease_term_ms
   set_lease_timer(task, lease_timer(task, term))
   return {'ok', term, task.cq and 1 or 0}
 end
 
-local answers = {}
+local answers, found = {}, read_tasks(input[2])
 for index, item in ipairs(input[2]) do
-  local task = read_task(item[1], item[2])
+  local task = found[index]
   if proof(task, item[3], item[4]) == 'ok' then
     answers[index] = renew(task, item[5])
   else

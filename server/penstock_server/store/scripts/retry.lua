@@ -7,7 +7,7 @@
 local namespace, id, request_id = input[1], input[2], input[3]
 if request_id ~= '' then
   local done = call('GET', key_request(namespace, request_id))
-  if done then return cmsgpack.pack({'existing', tonumber(call('HGET', key_task(namespace, id), 's') or 0)}) end
+  if done then return cmsgpack.pack({'existing', (read_task(namespace, id) or {s = 0}).s}) end
 end
 local task = read_task(namespace, id)
 if not task then return cmsgpack.pack({'not_found', 0}) end
@@ -23,8 +23,7 @@ local function take_out()
   call('ZREM', key_ended(), namespace .. ':' .. id)
   call('ZREM', key_dead(namespace, task.q), id)
   if task.re then keep_execution(task, 1, task.re, '', task.e) end
-  task.o = nil
-  call('HDEL', key_task(namespace, id), 'e', 'cr', 't', 're')
+  task.o, task.e, task.cr, task.t, task.re = nil, nil, nil, nil, nil
   local key = own_key(task)
   if key then call('PERSIST', key) end
   count_backlog(namespace, 1, task.n)
@@ -32,29 +31,20 @@ local function take_out()
 end
 
 local function edit()
-  local spec, key = input[6], key_task(namespace, id)
+  local spec = input[6]
   call('SET', key_spec(namespace, id), spec)
-  call('HDEL', key, 'p', 'g', 'L', 'to', 'hb', 'ts', 'tt', 'rt')
   count_backlog(namespace, 0, #spec - task.n)
   task.n, task.p, task.g = #spec, input[7], input[8]
   task.L, task.to, task.hb, task.ts, task.tt, task.rt = nil, nil, nil, nil, nil, nil
-  local fields = {'n', task.n, 'p', task.p, 'g', task.g}
-  for name, value in pairs(input[9]) do
-    task[name] = name == 'tt' and now + value or value
-    fields[#fields + 1] = name
-    fields[#fields + 1] = digits(task[name])
-  end
-  call('HSET', key, unpack(fields))
+  for name, value in pairs(input[9]) do task[name] = name == 'tt' and now + value or value end
 end
 
 if not take_out() then return cmsgpack.pack({'conflict', 7}) end
 if input[6] ~= '' then edit() elseif task.tt and task.tt <= now then
   -- A total time that ran out long ago would end the task again at once.
-  call('HDEL', key_task(namespace, id), 'tt')
   task.tt = nil
 end
-call('HSET', key_task(namespace, id), 'a0', task.a, 'k0', task.k)
-task.r, task.d = 0, now
+task.a0, task.k0, task.r, task.d = task.a, task.k, nil, now
 wait_again(task, 11, due, {})
 if request_id ~= '' then
   call('SET', key_request(namespace, request_id), id, 'PX', digits(LIMITS.request_window_ms))

@@ -33,7 +33,7 @@ local function under_key(namespace, item)
   local value = #idempotency > 0 and call('GET', key_idempotency(namespace, item[1], idempotency[1]))
   if not value then return nil end
   local id, hash = string.sub(value, 1, 26), string.sub(value, 27)
-  local state = tonumber(call('HGET', key_task(namespace, id), 's') or 0)
+  local state = (read_task(namespace, id) or {s = 0}).s
   if idempotency[3] == 2 and (state == 2 or state == 3) then return {'replace', id, state} end
   if hash ~= idempotency[4] then return {'reused', id, state} end
   return {idempotency[3] == 1 and 'exists' or 'existing', id, state}
@@ -57,34 +57,28 @@ local function replace(namespace, id)
   if unwait(namespace, task.q, task.y, task.g, id) then end_task(task, 7, 10, {reason = 4}) end
 end
 
-local function remember_key(namespace, item, id, fields)
+local function remember_key(namespace, item, task)
   local key, window, hash = item[9][1], item[9][2], item[9][4]
-  call('SET', key_idempotency(namespace, item[1], key), id .. hash)
-  fields[#fields + 1] = 'ik'; fields[#fields + 1] = key
-  fields[#fields + 1] = 'iw'; fields[#fields + 1] = digits(now + window)
+  call('SET', key_idempotency(namespace, item[1], key), task.id .. hash)
+  task.ik, task.iw = key, now + window
 end
-
--- The specs of this call, written at its end in one command: nothing reads them before.
-local specs = {}
 
 local function take(namespace, id, item, here, waiting)
   local queue, type, priority, group, due, spec = item[1], item[2], item[3], item[4], item[5], item[7]
   if due == 0 and item[6] > 0 then due = now + item[6] end
   local state = due > now and 2 or 3
-  local fields = {'s', state, 'q', queue, 'y', type, 'c', now_text, 'sq', 1, 'n', #spec}
-  if priority ~= 5 then fields[#fields + 1] = 'p'; fields[#fields + 1] = priority end
-  if group ~= '' then fields[#fields + 1] = 'g'; fields[#fields + 1] = group end
-  if state == 2 then fields[#fields + 1] = 'd'; fields[#fields + 1] = digits(due) end
-  if waiting ~= '' then fields[#fields + 1] = 'wt'; fields[#fields + 1] = waiting end
-  local timers = item[8]
-  if timers.tt then timers.tt = now + timers.tt end
-  for name, value in pairs(timers) do fields[#fields + 1] = name; fields[#fields + 1] = digits(value) end
-  if #item[9] > 0 then remember_key(namespace, item, id, fields) end
-  specs[#specs + 1] = key_spec(namespace, id)
-  specs[#specs + 1] = spec
-  call('HSET', key_task(namespace, id), unpack(fields))
+  local task = {s = state, q = queue, y = type, c = now, sq = 1, n = #spec}
+  if priority ~= 5 then task.p = priority end
+  if group ~= '' then task.g = group end
+  if state == 2 then task.d = due end
+  if waiting ~= '' then task.wt = waiting end
+  for name, value in pairs(item[8]) do task[name] = name == 'tt' and now + value or value end
+  known_task(namespace, id, key_task(namespace, id), task)
+  if #item[9] > 0 then remember_key(namespace, item, task) end
+  write_later(key_spec(namespace, id), spec)
+  save(task)
   if state == 3 then make_ready(namespace, queue, type, group, priority, now, id, here[queue]) end
-  set_timer(namespace, queue, state, waiting_timer(state, due, timers.ts, timers.tt), id)
+  set_timer(namespace, queue, state, waiting_timer(state, due, task.ts, task.tt), id)
   count_backlog(namespace, 1, #spec)
   emit(namespace, queue, type, state == 3 and {id, 1, 1, 3} or {id, 1, 1, 2, 0, 0, 0, 0, due})
   return state
@@ -203,6 +197,5 @@ for index, request in ipairs(input) do
     answers[index] = {ids[1], results}
   end
 end
-if #specs > 0 then call('MSET', unpack(specs)) end
 write_all()
 return cmsgpack.pack({now, answers})

@@ -11,7 +11,6 @@ if task.sq ~= input[3] then return cmsgpack.pack({'changed', task.s}) end
 if not unwait(namespace, task.q, task.y, task.g, id) then return cmsgpack.pack({'conflict', 7}) end
 local spec, due = input[4], input[6]
 call('SET', key_spec(namespace, id), spec)
-call('HSET', key_task(namespace, id), 'n', #spec, 'p', input[5])
 count_backlog(namespace, 0, #spec - task.n)
 task.n, task.p = #spec, input[5]
 if due < 0 then due = task.s == 2 and task.d or 0 elseif due <= now then task.d = now end

@@ -1,5 +1,4 @@
 -- ending: what the ends of executions and of tasks have in common.
---   A `task` here is what `read_task` gives.
 local backlog, gone_leases, ended_args = {}, {}, {}
 
 local function allowed(move, task) return MOVES[move][task.s] ~= nil end
@@ -12,10 +11,8 @@ local function keep_execution(task, outcome, report, note, ended)
   if kept > LIMITS.executions_kept then call('LPOP', key) end
   task.o = outcome
   -- Only releases in a row count.
-  if outcome ~= 7 and task.r > 0 then
-    task.r = 0
-    call('HSET', task.key, 'r', 0)
-  end
+  if outcome ~= 7 then task.r = nil end
+  save(task)
 end
 
 local function count_backlog(namespace, tasks, bytes)
@@ -76,22 +73,12 @@ local function release_key(task)
 end
 
 -- Ends the task. The caller has taken it out of the sets it was in.
---   event  {execution, outcome, reason, session, extra, report, knows}, what is known of them; `knows` is a server that
---          learns of the end from the answer
+--   event  {execution, outcome, reason, session, extra, knows}, what is known of them; `knows` is a server that learns of
+--          the end from the answer
 local function end_task(task, state, kind, event)
   local goes = now + (task.rt or (state == 6 and LIMITS.dead_age_ms or LIMITS.ended_age_ms))
-  task.s, task.sq = state, task.sq + 1
-  if state == 5 then
-    -- The usual end writes what must be written and nothing else, and with a short report in a single step.
-    if event.report then
-      call('HSET', task.key, 's', 5, 'sq', task.sq, 'e', now_text, 're', event.report)
-    else
-      call('HSET', task.key, 's', 5, 'sq', task.sq, 'e', now_text)
-    end
-  else
-    call('HSET', task.key, 's', state, 'sq', task.sq, 'a', task.a, 'k', task.k,
-      'e', now_text, 'o', task.o or 0, 'cr', event.reason or 0)
-  end
+  task.s, task.sq, task.e, task.cr = state, task.sq + 1, now, event.reason
+  save(task)
   ended_args[#ended_args + 1] = digits(goes)
   ended_args[#ended_args + 1] = task.namespace .. ':' .. task.id
   if state == 6 then call('ZADD', key_dead(task.namespace, task.q), digits(now), task.id) end
@@ -105,11 +92,10 @@ end
 -- Makes a task wait: ready at once with its old time, or scheduled if `due_ms` is later than now.
 local function wait_again(task, kind, due_ms, event)
   local state = due_ms > now and 2 or 3
-  task.s, task.sq = state, task.sq + 1
+  task.s, task.sq, task.u = state, task.sq + 1, now
   if state == 2 then task.d = due_ms end
-  call('HSET', task.key, 's', state, 'sq', task.sq, 'a', task.a, 'k', task.k, 'r', task.r,
-    'u', now_text, 'd', digits(task.d), 'o', task.o or 0)
-  if state == 3 then make_ready(task.namespace, task.q, task.y, task.g, task.p, task.d, task.id) end
+  save(task)
+  if state == 3 then make_ready(task.namespace, task.q, task.y, task.g, task.p, task.d or task.c, task.id) end
   set_timer(task.namespace, task.q, state, waiting_timer(state, due_ms, task.ts, task.tt), task.id)
   tell_waiting(task.wt, task.namespace, task.id)
   emit(task.namespace, task.q, task.y, {task.id, kind, task.sq, state, event.execution or 0, event.outcome or 0,
@@ -117,6 +103,7 @@ local function wait_again(task, kind, due_ms, event)
 end
 
 local function write_all()
+  write_tasks()
   write_waiting()
   if #ended_args > 0 then call('ZADD', key_ended(), unpack(ended_args)) end
   write_backlog()

@@ -14,12 +14,11 @@ end
 
 local function cancel_directive(task) return task.id .. '-' .. task.x end
 
--- Afterwards `task.cancelled` says whether a cancel was under way.
+-- Afterwards `task.cancelled` is the deadline of the cancel that was under way, or nil.
 local function drop_lease(task)
   let_go(task)
-  task.cancelled = task.cq ~= nil
+  task.cancelled, task.cq = task.cq, nil
   if task.cancelled then
-    call('HDEL', task.key, 'cq')
     call('HDEL', key_directives(task.namespace, task.w), cancel_directive(task))
   end
 end
@@ -27,7 +26,7 @@ end
 -- The server takes the lease away: its token must prove nothing any more.
 local function revoke(task)
   drop_lease(task)
-  call('HDEL', task.key, 't')
+  task.t = nil
 end
 
 -- When the lease, or a timeout of its execution, runs out.
@@ -80,7 +79,6 @@ local function give_back(task, reason, report, note)
   task.r = task.r + 1
   if task.r > LIMITS.releases_in_a_row then
     event.extra = 'released ' .. LIMITS.releases_in_a_row .. ' times in a row'
-    call('HSET', task.key, 'r', task.r)
     return end_task(task, 6, 7, event)
   end
   local steps = (reason == 3 or reason == 4) and task.r or task.r - 3
