@@ -168,7 +168,7 @@ MUTANTS: Final = (
         promise="P11",
         mechanism="a cancelled task ends when its grace is over, whatever its worker does",
         file=f"{SCRIPTS}/reap.lua",
-        old="if task.cq and task.cq <= now then",
+        old="if task.cancelled and task.cancelled <= now then",
         new="if false then",
         tests=("tests/store/test_reap.py::test_a_cancelled_task_ends_when_its_grace_is_over",),
     ),

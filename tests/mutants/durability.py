@@ -103,8 +103,8 @@ MUTANTS: Final = (
         promise="P3",
         mechanism="a fence is above the one before, whatever the clock says",
         file=f"{SCRIPTS}/lease.lua",
-        old="local fence = math.max((task.f or 0) + 1, now_us)",
-        new="local fence = now_us",
+        old="task.f = math.max((task.f or 0) + 1, now_us)",
+        new="task.f = now_us",
         tests=("tests/store/test_lease.py::test_fences_rise_also_when_the_clock_goes_back",),
     ),
     Mutant(
@@ -112,8 +112,8 @@ MUTANTS: Final = (
         promise="P3",
         mechanism="a fence follows the clock, so that it rises over a restore of the store too",
         file=f"{SCRIPTS}/lease.lua",
-        old="local fence = math.max((task.f or 0) + 1, now_us)",
-        new="local fence = (task.f or 0) + 1",
+        old="task.f = math.max((task.f or 0) + 1, now_us)",
+        new="task.f = (task.f or 0) + 1",
         tests=("tests/store/test_lease.py::test_a_fence_follows_the_clock",),
     ),
     Mutant(
@@ -133,7 +133,7 @@ MUTANTS: Final = (
         promise="P4",
         mechanism="a task is remembered under its idempotency key",
         file=f"{SCRIPTS}/submit.lua",
-        old="  call('SET', key_idempotency(namespace, item[1], key), id .. hash)\n",
+        old="  call('SET', key_idempotency(namespace, item[1], key), task.id .. hash)\n",
         new="",
         tests=(
             "tests/store/test_submit.py::test_a_key_gives_the_same_task_also_after_it_has_ended",

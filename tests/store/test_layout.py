@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from penstock_server.store import keys
-from penstock_server.store.meta import LAYOUT, WrongStore
+from penstock_server.store.meta import LAYOUT, OLDEST_LAYOUT, WrongStore
 from penstock_server.store.store import open_store
 from support.server_process import ServerEnded, server_process
 from support.stores import Bench, StoreProgram
@@ -36,6 +36,17 @@ async def test_a_layout_of_tomorrow_is_refused_and_nothing_is_written(
     before = await changed(bench, layout=LAYOUT + 1, oldest_reader=LAYOUT + 1)
 
     with pytest.raises(WrongStore, match=f"layout {LAYOUT + 1}.*run a server of the version"):
+        await open_store(program.url, partitions=program.kind.partitions)
+
+    assert await bench.dump() == before
+
+
+async def test_a_layout_of_yesterday_is_refused_too(bench: Bench, program: StoreProgram):
+    before = await changed(bench, layout=OLDEST_LAYOUT - 1, oldest_reader=OLDEST_LAYOUT - 1)
+
+    with pytest.raises(
+        WrongStore, match=f"layout {OLDEST_LAYOUT - 1}, this server knows {LAYOUT};"
+    ):
         await open_store(program.url, partitions=program.kind.partitions)
 
     assert await bench.dump() == before

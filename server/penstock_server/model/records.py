@@ -54,7 +54,7 @@ class TaskDraft:
     """Time to run, milliseconds since the epoch; 0 means now."""
     policy: Policy = DEFAULT_POLICY
     timers: Mapping[str, int] | None = None
-    """Lease term and timeouts in milliseconds, by field name of the task hash; only those that
+    """Lease term and timeouts in milliseconds, by field name of a task's record; only those that
     are set.
     """
     idempotency: IdempotencyKey | None = None

@@ -9,8 +9,10 @@ from penstock_server.model.lease_token import encode_lease_token
 from penstock_server.model.lifecycle import CancelReason, EventKind, Outcome, TaskState
 from penstock_server.model.records import Directive, EventRecord, ExecutionRecord, TaskRecord
 
+from .keys import TASK_FIELDS
 from .policy import creator_of, spec_of
 
+_FIELDS: Final = tuple(name.encode() for name in TASK_FIELDS)
 _TEXTS: Final = (b"q", b"y", b"w", b"g")
 _EVENT_VERSION: Final = 1
 _OUTCOMES: Final = {int(outcome): outcome for outcome in Outcome}
@@ -49,8 +51,12 @@ def running_execution(task: TaskRecord) -> ExecutionRecord:
 
 
 def fields_of(packed: bytes) -> dict[bytes, Any]:
-    """The record of a task by the names of `TASK_FIELDS`: numbers, names as texts, else bytes."""
-    fields: dict[bytes, Any] = msgpack.unpackb(packed, raw=True)
+    """The fields of a task's record that are there: numbers, names as texts, all else as bytes."""
+    unpacker = msgpack.Unpacker(raw=True)
+    unpacker.feed(packed)
+    *values, rare = unpacker
+    fields = {name: value for name, value in zip(_FIELDS, values, strict=True) if value is not None}
+    fields |= rare or {}
     for name in _TEXTS:
         if name in fields:
             fields[name] = fields[name].decode()

@@ -15,8 +15,8 @@ TEMPLATES: Final = {
     # it.
     # Goes when the full record goes.
     "spec": "spec:{namespace}:{id}",
-    # string: msgpack map of small fields (TASK_FIELDS). Outlives the spec as the stub of an ended
-    # task.
+    # string: small fields, msgpack one behind the other (TASK_FIELDS), then a map of what else
+    # there is (RARE_TASK_FIELDS) or nil. Outlives the spec as the stub of an ended task.
     "task": "task:{namespace}:{id}",
     # list of ended executions (msgpack), oldest first, the latest ones only; one that succeeded
     # with a short report stands in the task's record instead. Goes with the spec.
@@ -105,27 +105,35 @@ TASK_FIELDS: Final = {
     "s": "state, as in the contract",
     "q": "queue",
     "y": "task type",
-    "g": "fairness key; absent when empty",
-    "p": "priority; absent when 5",
+    "g": "fairness key",
+    "p": "priority",
     "c": "when it was taken in",
-    "u": "when it last changed; absent means as c",
-    "d": "when it is or was due; absent means as c",
+    "n": "size of the spec, bytes",
     "sq": "sequence: number of changes",
     "a": "attempts that counted",
-    "a0": "attempts before the latest retry by an operator",
     "x": "executions started",
     "k": "crashes",
-    "k0": "crashes before the latest retry by an operator",
     "r": "releases in a row",
     "f": "fence of the latest lease",
     "t": "random bits of the latest lease token; absent once the lease was revoked or lost",
     "w": "session of the latest lease",
     "b": "when the latest execution was leased",
+    "e": "when it ended",
+    "re": "report of the execution that succeeded, if it is short; all else of it stands here",
+}
+"""Fields of a task's record that nearly every task has, in the order in which they are packed.
+
+Times in milliseconds. One that is absent is packed as nil. Their number and order are the layout:
+a field that is needed later is a rare one.
+"""
+
+RARE_TASK_FIELDS: Final = {
+    "u": "when it last changed, unless another time tells; absent means as c",
+    "d": "when it is or was due; absent means as c",
+    "a0": "attempts before the latest retry by an operator",
+    "k0": "crashes before the latest retry by an operator",
     "ac": "number of the latest execution that was accepted",
     "o": "outcome of the latest of the kept executions; 9: an operator's word",
-    "e": "when it ended",
-    "n": "size of the spec, bytes",
-    "re": "report of the execution that succeeded, if it is short; all else of it stands here",
     "cr": "cancel reason",
     "cq": "when a requested cancel revokes the lease",
     "wt": "servers that wait for its end or its logs, separated by commas",
@@ -141,9 +149,9 @@ TASK_FIELDS: Final = {
     "ik": "its idempotency key; absent when it has none",
     "iw": "when its idempotency key may be forgotten, once it has ended",
 }
-"""Fields of a task's record.
+"""Fields that most tasks lack: packed by name in one map behind the others.
 
-Short names: they stand in the store once for each task. Spans and times in milliseconds.
+Spans and times in milliseconds.
 """
 
 QUEUE_FIELDS: Final = {
@@ -184,6 +192,18 @@ def lua_source(kinds: list[str]) -> str:
     queue, …)`.
     """
     return "\n".join(_lua_function(kind) for kind in kinds)
+
+
+def lua_task_fields() -> str:
+    """What scripts need to pack and unpack records of tasks, as Lua source."""
+    names = [*TASK_FIELDS, "rare"]
+    given = ["namespace", "id", "key", *names]
+    fields = ", ".join(f"{name} = {name}" for name in given)
+    values = ", ".join(f"task.{name}" for name in names)
+    return (
+        f"local function task_of({', '.join(given)}) return {{{fields}}} end\n"
+        f"local function values_of(task) return {values} end"
+    )
 
 
 def _lua_function(kind: str) -> str:

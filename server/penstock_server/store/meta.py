@@ -56,8 +56,9 @@ def _first_facts(partitions: int) -> dict[str, str | int]:
 
 def _check(meta: Meta, partitions: int, oldest_reader: int) -> None:
     if meta.layout < OLDEST_LAYOUT or oldest_reader > LAYOUT:
+        known = f"{OLDEST_LAYOUT} to {LAYOUT}" if OLDEST_LAYOUT < LAYOUT else str(LAYOUT)
         raise WrongStore(
-            f"the store has layout {meta.layout}, this server knows {OLDEST_LAYOUT} to {LAYOUT};"
+            f"the store has layout {meta.layout}, this server knows {known};"
             " run a server of the version that wrote it"
         )
     if meta.partitions != partitions:

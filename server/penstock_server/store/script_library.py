@@ -56,7 +56,8 @@ def _load(name: str, limits: StoreLimits) -> Script:
     # The shebang makes the store itself refuse a key of another slot, and tells it what the script
     # may do.
     first_line = "#!lua" + (f" flags={flags}" if flags else "")
-    tables = [_limits(text, limits), _moves(text), _policy(text), "local P = KEYS[1]", _keys(text)]
+    tables = [_limits(text, limits), _moves(text), _policy(text), _task_fields(text)]
+    tables += ["local P = KEYS[1]", _keys(text)]
     source = "\n".join([first_line, *filter(None, tables), text])
     # The store names scripts by this hash; it protects nothing.
     return Script(
@@ -106,6 +107,10 @@ def _moves(text: str) -> str:
 
 def _policy(text: str) -> str:
     return policy.lua_source() if "POLICY_NAMES" in text else ""
+
+
+def _task_fields(text: str) -> str:
+    return keys.lua_task_fields() if "values_of(" in text else ""
 
 
 def limit_values(limits: StoreLimits) -> dict[str, int]:

@@ -8,7 +8,8 @@ local function ask(task, grace)
   local deadline = now + grace
   if task.cq and task.cq <= deadline then return {'asked', 4} end
   local first = not task.cq
-  task.cq, task.u = deadline, now
+  set(task, 'cq', deadline)
+  set(task, 'u', now)
   save(task)
   local known = tonumber(call('ZSCORE', key_leases(task.namespace, task.q), task.id)) or deadline
   set_lease_timer(task, math.min(known, deadline))

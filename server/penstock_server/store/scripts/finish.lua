@@ -20,7 +20,8 @@ end
 local start, session, fence = task.b, task.w, task.f
 task.x, task.b, task.w, task.f = task.x + 1, now, '', fence or 0
 keep_execution(task, state == 5 and 1 or 2, input[4], 'ended by an operator')
-task.o, task.b, task.w, task.f = BY_OPERATOR, start, session, fence
+task.b, task.w, task.f = start, session, fence
+set(task, 'o', BY_OPERATOR)
 end_task(task, state, state == 5 and 5 or 7, {})
 write_all()
 return cmsgpack.pack({'ok', state})

@@ -99,10 +99,14 @@ local lease_args, first_expiry = {}, math.huge
 
 local function lease(task, session, spec)
   local id = task.id
-  task.s, task.sq, task.x, task.f = 4, task.sq + 1, task.x + 1, math.max((task.f or 0) + 1, now_us)
+  task.s, task.sq, task.x = 4, task.sq + 1, task.x + 1
+  task.f = math.max((task.f or 0) + 1, now_us)
   task.t, task.w, task.b = string.sub(random, randoms_used * 16 + 1, randoms_used * 16 + 16), session, now
-  task.ll, task.lb = nil, nil
-  if task.hb then task.hs = now end
+  if task.ll then
+    set(task, 'll', nil)
+    set(task, 'lb', nil)
+  end
+  if task.hb then set(task, 'hs', now) end
   save(task)
   local term = task.L or LIMITS.lease_term_ms
   local expiry = now + math.min(LIMITS.accept_within_ms, term)

@@ -24,7 +24,8 @@ local function append(task, item)
     end
   end
   if last > before then
-    task.ll, task.lb = last, bytes
+    set(task, 'll', last)
+    set(task, 'lb', bytes)
     save(task)
     tell_waiting(task.wt, namespace, id)
   end

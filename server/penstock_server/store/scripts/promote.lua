@@ -11,7 +11,8 @@ local function expire(task)
 end
 
 local function promote(task)
-  task.s, task.sq, task.u = 3, task.sq + 1, now
+  task.s, task.sq = 3, task.sq + 1
+  set(task, 'u', now)
   save(task)
   make_ready(task.namespace, task.q, task.y, task.g, task.p, task.d, task.id)
   set_timer(task.namespace, task.q, 3, waiting_timer(3, 0, task.ts, task.tt), task.id)

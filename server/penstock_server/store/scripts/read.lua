@@ -14,7 +14,7 @@ local function note_waiting(task)
   for other in string.gmatch(waiting, '[^,]+') do
     if #kept < 8 then kept[#kept + 1] = other end
   end
-  task.wt = table.concat(kept, ',')
+  set(task, 'wt', table.concat(kept, ','))
   save(task)
 end
 

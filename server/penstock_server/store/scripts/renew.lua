@@ -6,7 +6,8 @@
 --   An expired lease that was not reaped yet is renewed: nobody else has the task.
 local function note_progress(task, progress)
   call('SET', key_progress(task.namespace, task.id), cmsgpack.pack({now, progress}))
-  task.sq, task.hs = task.sq + 1, now
+  task.sq = task.sq + 1
+  set(task, 'hs', now)
   save(task)
   emit(task.namespace, task.q, task.y, {task.id, 4, task.sq, 4, task.x, 0, task.a, 0, 0, task.w, progress})
 end
@@ -15,7 +16,8 @@ local function renew(task, progress)
   if progress ~= '' then note_progress(task, progress) end
   if task.ac ~= task.x then
     -- The handler starts now: its silence is counted from here.
-    task.ac, task.hs = task.x, now
+    set(task, 'ac', task.x)
+    set(task, 'hs', now)
     save(task)
   end
   local term = task.L or LIMITS.lease_term_ms

@@ -23,7 +23,9 @@ local function take_out()
   call('ZREM', key_ended(), namespace .. ':' .. id)
   call('ZREM', key_dead(namespace, task.q), id)
   if task.re then keep_execution(task, 1, task.re, '', task.e) end
-  task.o, task.e, task.cr, task.t, task.re = nil, nil, nil, nil, nil
+  task.e, task.t, task.re = nil, nil, nil
+  set(task, 'o', nil)
+  set(task, 'cr', nil)
   local key = own_key(task)
   if key then call('PERSIST', key) end
   count_backlog(namespace, 1, task.n)
@@ -35,16 +37,19 @@ local function edit()
   call('SET', key_spec(namespace, id), spec)
   count_backlog(namespace, 0, #spec - task.n)
   task.n, task.p, task.g = #spec, input[7], input[8]
-  task.L, task.to, task.hb, task.ts, task.tt, task.rt = nil, nil, nil, nil, nil, nil
-  for name, value in pairs(input[9]) do task[name] = name == 'tt' and now + value or value end
+  for _, name in ipairs({'L', 'to', 'hb', 'ts', 'tt', 'rt'}) do set(task, name, nil) end
+  for name, value in pairs(input[9]) do set(task, name, name == 'tt' and now + value or value) end
 end
 
 if not take_out() then return cmsgpack.pack({'conflict', 7}) end
 if input[6] ~= '' then edit() elseif task.tt and task.tt <= now then
   -- A total time that ran out long ago would end the task again at once.
-  task.tt = nil
+  set(task, 'tt', nil)
 end
-task.a0, task.k0, task.r, task.d = task.a, task.k, nil, now
+task.r = 0
+set(task, 'a0', task.a)
+set(task, 'k0', task.k)
+set(task, 'd', now)
 wait_again(task, 11, due, {})
 if request_id ~= '' then
   call('SET', key_request(namespace, request_id), id, 'PX', digits(LIMITS.request_window_ms))

@@ -60,20 +60,19 @@ end
 local function remember_key(namespace, item, task)
   local key, window, hash = item[9][1], item[9][2], item[9][4]
   call('SET', key_idempotency(namespace, item[1], key), task.id .. hash)
-  task.ik, task.iw = key, now + window
+  set(task, 'ik', key)
+  set(task, 'iw', now + window)
 end
 
 local function take(namespace, id, item, here, waiting)
   local queue, type, priority, group, due, spec = item[1], item[2], item[3], item[4], item[5], item[7]
   if due == 0 and item[6] > 0 then due = now + item[6] end
   local state = due > now and 2 or 3
-  local task = {s = state, q = queue, y = type, c = now, sq = 1, n = #spec}
-  if priority ~= 5 then task.p = priority end
-  if group ~= '' then task.g = group end
-  if state == 2 then task.d = due end
-  if waiting ~= '' then task.wt = waiting end
-  for name, value in pairs(item[8]) do task[name] = name == 'tt' and now + value or value end
-  known_task(namespace, id, key_task(namespace, id), task)
+  local task = task_of(namespace, id, key_task(namespace, id), state, queue, type, group, priority, now, #spec, 1, 0, 0, 0, 0)
+  if state == 2 then set(task, 'd', due) end
+  if waiting ~= '' then set(task, 'wt', waiting) end
+  for name, value in pairs(item[8]) do set(task, name, name == 'tt' and now + value or value) end
+  tasks[task.key] = task
   if #item[9] > 0 then remember_key(namespace, item, task) end
   write_later(key_spec(namespace, id), spec)
   save(task)

@@ -9,9 +9,9 @@ local function keep_execution(task, outcome, report, note, ended)
   local kept = call('RPUSH', key, cmsgpack.pack(
     {task.x, outcome, task.b, ended or now, task.w, task.a + 1, task.f, report, note or ''}))
   if kept > LIMITS.executions_kept then call('LPOP', key) end
-  task.o = outcome
+  set(task, 'o', outcome)
   -- Only releases in a row count.
-  if outcome ~= 7 then task.r = nil end
+  if outcome ~= 7 then task.r = 0 end
   save(task)
 end
 
@@ -77,7 +77,8 @@ end
 --          the end from the answer
 local function end_task(task, state, kind, event)
   local goes = now + (task.rt or (state == 6 and LIMITS.dead_age_ms or LIMITS.ended_age_ms))
-  task.s, task.sq, task.e, task.cr = state, task.sq + 1, now, event.reason
+  task.s, task.sq, task.e = state, task.sq + 1, now
+  if event.reason then set(task, 'cr', event.reason) end
   save(task)
   ended_args[#ended_args + 1] = digits(goes)
   ended_args[#ended_args + 1] = task.namespace .. ':' .. task.id
@@ -92,8 +93,9 @@ end
 -- Makes a task wait: ready at once with its old time, or scheduled if `due_ms` is later than now.
 local function wait_again(task, kind, due_ms, event)
   local state = due_ms > now and 2 or 3
-  task.s, task.sq, task.u = state, task.sq + 1, now
-  if state == 2 then task.d = due_ms end
+  task.s, task.sq = state, task.sq + 1
+  set(task, 'u', now)
+  if state == 2 then set(task, 'd', due_ms) end
   save(task)
   if state == 3 then make_ready(task.namespace, task.q, task.y, task.g, task.p, task.d or task.c, task.id) end
   set_timer(task.namespace, task.q, state, waiting_timer(state, due_ms, task.ts, task.tt), task.id)

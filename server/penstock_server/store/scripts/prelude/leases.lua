@@ -14,11 +14,12 @@ end
 
 local function cancel_directive(task) return task.id .. '-' .. task.x end
 
--- Afterwards `task.cancelled` is the deadline of the cancel that was under way, or nil.
+-- Afterwards `task.cancelled` is the deadline of the cancel that was under way, if one was.
 local function drop_lease(task)
   let_go(task)
-  task.cancelled, task.cq = task.cq, nil
-  if task.cancelled then
+  if task.cq then
+    task.cancelled = task.cq
+    set(task, 'cq', nil)
     call('HDEL', key_directives(task.namespace, task.w), cancel_directive(task))
   end
 end

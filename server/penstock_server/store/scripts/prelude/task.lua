@@ -1,19 +1,29 @@
--- task: the record of a task, a msgpack map of TASK_FIELDS.
---   A call reads a record once and has one table of it, however often it asks; what it changes it writes at its end,
---   together with all else that it has put aside. A stub has a lifetime, which this would end: nothing changes a stub.
-local DEFAULTS = {__index = {g = '', p = 5, a = 0, x = 0, k = 0, r = 0}}
-local tasks, changed, marked, put_aside = {}, {}, {}, {}
+-- task: the record of a task, and what a script has at hand of it: a table with namespace, id, key and all fields.
+--   A script reads a record once and has one table of it, however often it asks; what it changes is written at the end,
+--   together with all else that was put aside. A stub has a lifetime, which that would end: nothing changes a stub.
+--   TASK_FIELDS stand one behind the other, not in a map: a table of known size is filled at once, and does not grow by
+--   steps. RARE_TASK_FIELDS are changed by `set` only, and stand in `task.rare` too, which is kept as it is.
+local tasks, changed, put_aside = {}, {}, {}
 
 local function write_later(key, value)
   local count = #put_aside
   put_aside[count + 1], put_aside[count + 2] = key, value
 end
 
-local function known_task(namespace, id, key, task)
-  task.namespace, task.id, task.key = namespace, id, key
-  tasks[key] = setmetatable(task, DEFAULTS)
+local function unpacked_task(namespace, id, key, packed)
+  local task = task_of(namespace, id, key, cmsgpack.unpack(packed))
+  if task.rare then
+    for name, value in pairs(task.rare) do task[name] = value end
+  end
   return task
 end
+
+local function set(task, name, value)
+  task.rare = task.rare or {}
+  task[name], task.rare[name] = value, value
+end
+
+local function packed_task(task) return cmsgpack.pack(values_of(task)) end
 
 -- The tasks of {namespace, id} items, in their order; false for one that is not there.
 local function read_tasks(items)
@@ -21,7 +31,7 @@ local function read_tasks(items)
   for position, item in ipairs(items) do
     local key = key_task(item[1], item[2])
     local task = tasks[key]
-    found[position] = task
+    found[position] = task or false
     if task == nil then
       keys[#keys + 1], positions[#positions + 1] = key, position
     end
@@ -30,7 +40,7 @@ local function read_tasks(items)
   for index, packed in ipairs(call('MGET', unpack(keys))) do
     local key, position = keys[index], positions[index]
     if tasks[key] == nil then -- it may stand among the items twice
-      tasks[key] = packed and known_task(items[position][1], items[position][2], key, cmsgpack.unpack(packed))
+      tasks[key] = packed and unpacked_task(items[position][1], items[position][2], key, packed)
     end
     found[position] = tasks[key]
   end
@@ -39,24 +49,18 @@ end
 
 local function read_task(namespace, id) return read_tasks({{namespace, id}})[1] end
 
--- The record as it is kept. What scripts note in the table for themselves is no part of it.
-local function packed_task(task)
-  local namespace, id, key, cancelled = task.namespace, task.id, task.key, task.cancelled
-  task.namespace, task.id, task.key, task.cancelled = nil, nil, nil, nil
-  local packed = cmsgpack.pack(task)
-  task.namespace, task.id, task.key, task.cancelled = namespace, id, key, cancelled
-  return packed
-end
-
 -- To be called once a field of the task was changed.
 local function save(task)
-  if marked[task] then return end
-  marked[task] = true
+  if task.changed then return end
+  task.changed = true
   changed[#changed + 1] = task
 end
 
 local function write_tasks()
-  for _, task in ipairs(changed) do write_later(task.key, packed_task(task)) end
+  for _, task in ipairs(changed) do
+    write_later(task.key, packed_task(task))
+    task.changed = false
+  end
   if #put_aside > 0 then call('MSET', unpack(put_aside)) end
-  changed, marked, put_aside = {}, {}, {}
+  changed, put_aside = {}, {}
 end

@@ -1,0 +1,53 @@
+"""What scripts do with the fields of a task agrees with the lists that its record is packed by."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+import msgpack
+import pytest
+
+from penstock_server.store import decode, keys, script_library
+
+SCRIPTS: Final = sorted(Path(script_library.__file__).with_name("scripts").rglob("*.lua"))
+OWN: Final = {"namespace", "id", "key", "rare", "changed", "cancelled"}
+"""What scripts note in the table of a task for themselves."""
+
+ASSIGNED: Final = re.compile(r"^\s*(task\.\w+(?:, task\.\w+)*) = ", re.MULTILINE)
+
+
+def names_in(text: str, pattern: str) -> set[str]:
+    return set(re.findall(pattern, text))
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_a_script_names_no_field_that_is_in_no_list(path: Path) -> None:
+    named = names_in(path.read_text(), r"\btask\.(\w+)")
+
+    assert named <= {*keys.TASK_FIELDS, *keys.RARE_TASK_FIELDS, *OWN}
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_a_rare_field_is_changed_by_set_only_and_no_other_one_is(path: Path) -> None:
+    text = path.read_text()
+    assigned = {name for left in ASSIGNED.findall(text) for name in names_in(left, r"task\.(\w+)")}
+
+    assert not assigned & set(keys.RARE_TASK_FIELDS)
+    assert names_in(text, r"\bset\(task, '(\w+)'") <= set(keys.RARE_TASK_FIELDS)
+
+
+def test_the_checks_see_both_ways_to_change_a_field() -> None:
+    texts = [path.read_text() for path in SCRIPTS]
+
+    assert sum(len(ASSIGNED.findall(text)) for text in texts) > 10
+    assert sum(len(names_in(text, r"\bset\(task, '(\w+)'")) for text in texts) > 10
+
+
+def test_a_record_of_another_number_of_fields_is_refused() -> None:
+    values = [None] * len(keys.TASK_FIELDS)
+
+    assert decode.fields_of(b"".join(map(msgpack.packb, [*values, {b"tt": 7}]))) == {b"tt": 7}
+    with pytest.raises(ValueError, match="zip"):
+        decode.fields_of(b"".join(map(msgpack.packb, [*values, None, None])))
