@@ -241,7 +241,7 @@ class TaskStore:
 
 
 def _item(draft: TaskDraft) -> list[Any]:
-    return [
+    item: list[Any] = [
         draft.queue,
         draft.task_type,
         draft.priority,
@@ -249,9 +249,12 @@ def _item(draft: TaskDraft) -> list[Any]:
         draft.due_ms,
         draft.delay_ms,
         with_policy(draft.policy, draft.spec),
-        draft.timers or _NO_TIMERS,
-        draft.idempotency or (),
     ]
+    if draft.timers or draft.idempotency:
+        item.append(draft.timers or _NO_TIMERS)
+        if draft.idempotency:
+            item.append(draft.idempotency)
+    return item
 
 
 def _raise_for(answer: list[Any], namespace: str, task_id: str, wanted: str) -> None:

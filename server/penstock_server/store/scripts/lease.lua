@@ -43,8 +43,9 @@ end
 local function draw(type, group, count, into)
   local key = key_ready(namespace, queue, epoch, type, group)
   local popped = call('ZPOPMIN', key, count)
-  for position = 1, #popped, 2 do
-    into[#into + 1] = {popped[position], popped[position + 1], type, group}
+  local before = #into
+  for index = 1, #popped / 2 do
+    into[before + index] = {popped[2 * index - 1], popped[2 * index], type, group}
   end
   drawn[type] = (drawn[type] or 0) + #popped / 2
   if #popped / 2 < count or call('EXISTS', key) == 0 then
@@ -112,8 +113,8 @@ local function lease(task, session, spec)
   local expiry = now + math.min(LIMITS.accept_within_ms, term)
   if task.tt then expiry = math.min(expiry, task.tt) end
   if task.ts or task.tt then call('ZREM', key_expiring(namespace, queue, epoch), id) end
-  lease_args[#lease_args + 1] = digits(expiry)
-  lease_args[#lease_args + 1] = id
+  local args = #lease_args
+  lease_args[args + 1], lease_args[args + 2] = digits(expiry), id
   first_expiry = math.min(first_expiry, expiry)
   emit(namespace, queue, task.y, {id, 3, task.sq, 4, task.x, 0, task.a, 0, 0, session})
   local before = task.x > 1 and call('LINDEX', key_executions(namespace, id), -1) or ''
@@ -125,30 +126,33 @@ end
 -- Those that find no room any more were read in vain, so only as many as would fit if they were like the one before.
 local SPECS_AT_ONCE = 16
 
--- Reads up to `most` candidates from `first` on: their tasks, and into `specs` their specs, false for one that is not there.
-local function read_ahead(candidates, first, most, specs)
+-- Reads up to `most` candidates from `first` on, into `found` and `specs`: false for what is not there.
+local function read_ahead(candidates, first, most, found, specs)
   local keys, items, count = {}, {}, math.max(1, math.min(SPECS_AT_ONCE, most))
-  for position = first, math.min(first + count - 1, #candidates) do
-    local id = candidates[position][1]
-    keys[#keys + 1], items[#items + 1] = key_spec(namespace, id), {namespace, id}
+  for offset = 1, math.min(count, #candidates - first + 1) do
+    local id = candidates[first + offset - 1][1]
+    keys[offset], items[offset] = key_spec(namespace, id), {namespace, id}
   end
-  read_tasks(items)
-  for offset, spec in ipairs(call('MGET', unpack(keys))) do specs[first + offset - 1] = spec end
+  local tasks_ahead = read_tasks(items)
+  for offset, spec in ipairs(call('MGET', unpack(keys))) do
+    found[first + offset - 1], specs[first + offset - 1] = tasks_ahead[offset], spec
+  end
 end
 
 local function serve(poll)
-  local leases, room, full, specs, size = {}, poll[4], false, {}, math.max(1, poll[4])
+  local leases, room, full, found, specs, size = {}, poll[4], false, {}, {}, math.max(1, poll[4])
   local drawn_now = candidates(type_lists[poll[5]], poll[3])
   for position, candidate in ipairs(drawn_now) do
-    local id = candidate[1]
-    if not full and specs[position] == nil then read_ahead(drawn_now, position, math.floor(room / size), specs) end
+    if not full and specs[position] == nil then
+      read_ahead(drawn_now, position, math.floor(room / size), found, specs)
+    end
     local spec = not full and specs[position]
     size = spec and #spec + 256 or size
     if full or (spec and #spec > room and #leases > 0) then
       full = true
       put_back(candidate)
     elseif spec then
-      local task = read_task(namespace, id)
+      local task = found[position]
       -- A member that is not READY is a leftover of a fault: dropping it is the repair.
       if task and task.s == 3 then
         leases[#leases + 1] = lease(task, poll[1], spec)

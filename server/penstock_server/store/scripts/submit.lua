@@ -3,8 +3,9 @@
 --   flags  none: a full store refuses new tasks
 --   input  {calls}, a call is {namespace, request id or "", all or none, task ids, items, queues with a waiting poll here,
 --          server to tell of the ends or ""}
---          an item is {queue, type, priority, fairness key, due ms or 0, delay ms, spec, timers, idempotency}
---          timers is a map of task fields to ms; idempotency is {} or {key, window ms, policy (0 return, 1 refuse, 2 replace), spec hash}
+--          an item is {queue, type, priority, fairness key, due ms or 0, delay ms, spec, timers, idempotency}; the last one
+--          or two may be missing: timers is a map of task fields to ms, idempotency is {key, window ms, policy (0 return,
+--          1 refuse, 2 replace), spec hash}
 --   gives  {now, answers}, for each call {first task id, results}, for each item its state if it was taken under its id,
 --          else {word, task id, state}; words: taken · existing · exists · reused · full · too_many_queues · aborted
 --   safe to repeat: with a request id or an idempotency key
@@ -30,7 +31,7 @@ end
 -- What an idempotency key says about an item: nil if the item is new, else a result, or 'replace' and the task that must give way.
 local function under_key(namespace, item)
   local idempotency = item[9]
-  local value = #idempotency > 0 and call('GET', key_idempotency(namespace, item[1], idempotency[1]))
+  local value = idempotency and call('GET', key_idempotency(namespace, item[1], idempotency[1]))
   if not value then return nil end
   local id, hash = string.sub(value, 1, 26), string.sub(value, 27)
   local state = (read_task(namespace, id) or {s = 0}).s
@@ -64,6 +65,8 @@ local function remember_key(namespace, item, task)
   set(task, 'iw', now + window)
 end
 
+local NO_TIMERS = {}
+
 local function take(namespace, id, item, here, waiting)
   local queue, type, priority, group, due, spec = item[1], item[2], item[3], item[4], item[5], item[7]
   if due == 0 and item[6] > 0 then due = now + item[6] end
@@ -71,9 +74,9 @@ local function take(namespace, id, item, here, waiting)
   local task = task_of(namespace, id, key_task(namespace, id), state, queue, type, group, priority, now, #spec, 1, 0, 0, 0, 0)
   if state == 2 then set(task, 'd', due) end
   if waiting ~= '' then set(task, 'wt', waiting) end
-  for name, value in pairs(item[8]) do set(task, name, name == 'tt' and now + value or value) end
+  for name, value in pairs(item[8] or NO_TIMERS) do set(task, name, name == 'tt' and now + value or value) end
   tasks[task.key] = task
-  if #item[9] > 0 then remember_key(namespace, item, task) end
+  if item[9] then remember_key(namespace, item, task) end
   write_later(key_spec(namespace, id), spec)
   save(task)
   if state == 3 then make_ready(namespace, queue, type, group, priority, now, id, here[queue]) end
@@ -102,7 +105,7 @@ local function first_misfit(namespace, items)
       opened[item[1]], room = true, room - 1
       if room < 0 then return position, {'too_many_queues', '', 0} end
     end
-    if #item[9] > 0 then
+    if item[9] then
       local name = item[1] .. ':' .. item[9][1]
       if seen[name] and item[9][3] ~= 2 then
         if seen[name] ~= item[9][4] then return position, {'reused', '', 0} end

@@ -80,8 +80,8 @@ local function end_task(task, state, kind, event)
   task.s, task.sq, task.e = state, task.sq + 1, now
   if event.reason then set(task, 'cr', event.reason) end
   save(task)
-  ended_args[#ended_args + 1] = digits(goes)
-  ended_args[#ended_args + 1] = task.namespace .. ':' .. task.id
+  local args = #ended_args
+  ended_args[args + 1], ended_args[args + 2] = digits(goes), task.namespace .. ':' .. task.id
   if state == 6 then call('ZADD', key_dead(task.namespace, task.q), digits(now), task.id) end
   count_backlog(task.namespace, -1, -task.n)
   release_key(task)

@@ -25,6 +25,16 @@ end
 
 local function packed_task(task) return cmsgpack.pack(values_of(task)) end
 
+-- false if there is none.
+local function read_task(namespace, id)
+  local key = key_task(namespace, id)
+  if tasks[key] == nil then
+    local packed = call('GET', key)
+    tasks[key] = packed and unpacked_task(namespace, id, key, packed)
+  end
+  return tasks[key]
+end
+
 -- The tasks of {namespace, id} items, in their order; false for one that is not there.
 local function read_tasks(items)
   local found, keys, positions = {}, {}, {}
@@ -47,7 +57,6 @@ local function read_tasks(items)
   return found
 end
 
-local function read_task(namespace, id) return read_tasks({{namespace, id}})[1] end
 
 -- To be called once a field of the task was changed.
 local function save(task)

@@ -47,8 +47,8 @@ end
 -- `here`: the calling server has a waiting poll for the queue and will lease by itself.
 local function make_ready(namespace, queue, type, group, priority, ready_ms, id, here)
   local args = ready_batch(namespace, queue, type, group, here).args
-  args[#args + 1] = digits(ready_score(priority, ready_ms))
-  args[#args + 1] = id
+  local count = #args
+  args[count + 1], args[count + 2] = digits(ready_score(priority, ready_ms)), id
 end
 
 -- The task's one timer: its time while it is SCHEDULED (state 2), its expiry while it is READY.
