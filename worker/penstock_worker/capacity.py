@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from penstock_worker.registry import HandlerInfo
+
+REPORTS_AT_ONCE: Final = 5
+"""Reports that are under way at a time; the slots are shared out among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ class Capacity:
         self.shared_ready = True
         """False while no shared runner is there to start anything."""
         self.more_waiting = False
-        """True if the latest answer was full, so that more tasks may wait at the server."""
+        """True if the latest answer was full or large: more tasks may wait at the server."""
         self._shared_types: tuple[str, ...] = ()
         self._isolated_types: tuple[str, ...] = ()
         self._all_types: tuple[str, ...] = ()
@@ -55,6 +59,11 @@ class Capacity:
         return self._all_types
 
     @property
+    def share(self) -> int:
+        """Slots that one report may ask for, even if it ends fewer executions."""
+        return -(-self.slots // REPORTS_AT_ONCE)
+
+    @property
     def free(self) -> int:
         """Slots that are neither taken nor asked for."""
         return self.slots - self.running - self.asked if self.open else 0
@@ -69,13 +78,18 @@ class Capacity:
     def poll_ask(self, *, leave_shared: bool = False) -> Ask:
         """Answers what a poll should ask for now: all types where there is room for all.
 
-        With `leave_shared` tasks of shared types alone are left to reports.
+        With `leave_shared` tasks of shared types alone are left to reports, as long as those can
+        take what there is: a poll asks for what is free beyond two shares, if tasks wait.
         """
         isolated = min(self.free, self.isolated_free)
         if isolated > 0:
             shared = self._shared_types if self.shared_ready else ()
             return Ask(isolated, shared + self._isolated_types, isolated=True)
-        return NOTHING if leave_shared else self.report_ask(at_most=self.slots)
+        if not leave_shared:
+            return self.report_ask(at_most=self.slots)
+        spare = self.free - self.share
+        waits = self.more_waiting and spare >= self.share
+        return self.report_ask(at_most=spare) if waits else NOTHING
 
     def report_ask(self, *, at_most: int) -> Ask:
         """Answers what a report should ask for now: shared types, which come in crowds.
@@ -109,7 +123,7 @@ class Capacity:
     def answered(self, ask: Ask, count: int) -> None:
         """Notes how many tasks an ask has brought."""
         if ask.count:
-            self.more_waiting = count >= ask.count
+            self.more_waiting = count >= min(ask.count, self.share)
 
     def started(self, *, isolated: bool) -> None:
         """Takes a slot."""

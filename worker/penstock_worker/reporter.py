@@ -22,7 +22,7 @@ from penstock.errors import PenstockError
 from penstock.v1 import error_pb2
 from penstock.v1 import worker_service_pb2 as pb
 from penstock_worker import endings, events
-from penstock_worker.capacity import NOTHING, Ask, Capacity
+from penstock_worker.capacity import NOTHING, REPORTS_AT_ONCE, Ask, Capacity
 from penstock_worker.connection import Connection
 from penstock_worker.held import Held
 
@@ -31,7 +31,6 @@ MAX_ITEMS: Final = 200
 MAX_BYTES: Final = 3_000_000
 MAX_LINES: Final = 1000
 MAX_LINE_BYTES: Final = 240 * 1024
-LANE_CALLS: Final = 5
 RENEWAL_CALLS: Final = 4
 MAX_RENEWALS: Final = 500
 CALL_TIMEOUT: Final = 10.0
@@ -149,7 +148,7 @@ class Reporter:
         self._scheduled = False
         if self._waits_until > time.monotonic():
             return  # a timer is set for then
-        while self._dirty and self._lane < LANE_CALLS:
+        while self._dirty and self._lane < REPORTS_AT_ONCE:
             batch = self._gather()
             if not batch:
                 return  # everything is under way; their answers pump again
@@ -197,8 +196,7 @@ class Reporter:
         request = pb.ReportExecutionsRequest(namespace=self._namespace, session_id=self._session_id)
         items = request.items
         sent = [fill(items.add(), held) for held in batch]
-        share = -(-self._capacity.slots // LANE_CALLS)
-        ask = self._capacity.report_ask(at_most=max(len(batch), share))
+        ask = self._capacity.report_ask(at_most=max(len(batch), self._capacity.share))
         if ask.count and self.wants_leases():
             request.max_tasks = ask.count
             request.queues.extend(self._queues)

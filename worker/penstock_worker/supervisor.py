@@ -106,7 +106,8 @@ class Supervisor:
             self._admit(response.leases, sent, sent)
         if response.directives:
             self._follow(response.directives)
-        if not self.reporter.goes_on:  # else that one asks for what is free
+        # While others go on, they ask for what is free; not for more than their shares, though.
+        if not self.reporter.goes_on or self.capacity.more_waiting:
             self.poller.look_again()
 
     def acknowledged(self) -> list[str]:

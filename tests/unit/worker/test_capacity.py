@@ -67,6 +67,26 @@ def test_polls_leave_shared_types_to_busy_reports_but_never_isolated_ones() -> N
     assert mixed.poll_ask(leave_shared=True) == Ask(2, ("s", "i"), isolated=True)
 
 
+def test_polls_ask_for_what_busy_reports_cannot_take_while_tasks_wait() -> None:
+    made = capacity(10, 2, SHARED)
+    made.answered(made.poll_ask(), 2)  # a share of the slots: more may wait
+
+    made.take(made.report_ask(at_most=made.share))
+    first = made.poll_ask(leave_shared=True)
+    made.take(first)
+
+    assert first == Ask(6, ("s",), isolated=False)
+    assert made.poll_ask(leave_shared=True) is NOTHING
+
+
+def test_polls_leave_shared_types_to_busy_reports_once_nothing_waits() -> None:
+    made = capacity(10, 2, SHARED)
+
+    made.answered(made.poll_ask(), 1)
+
+    assert made.poll_ask(leave_shared=True) is NOTHING
+
+
 def test_draining_worker_and_one_without_a_runner_ask_for_nothing() -> None:
     made = capacity(10, 2, SHARED)
 
@@ -100,17 +120,23 @@ def test_open_poll_is_superseded_when_a_shared_runner_has_become_ready() -> None
 @given(
     st.integers(1, 20),
     st.integers(1, 20),
-    st.lists(st.tuples(st.sampled_from("pra"), st.integers(0, 20)), max_size=60),
+    st.lists(st.tuples(st.sampled_from("pqra"), st.integers(0, 20)), max_size=60),
 )
 def test_asks_and_runs_never_exceed_the_slots(
     slots: int, isolated_slots: int, steps: list[tuple[str, int]]
 ) -> None:
     made = capacity(slots, isolated_slots, SHARED, ISOLATED)
+    made.more_waiting = True
     calls: list[Ask] = []
     running: list[bool] = []
     for step, number in steps:
-        if step in "pr":  # a poll or a report asks
-            ask = made.poll_ask() if step == "p" else made.report_ask(at_most=number)
+        if step in "pqr":  # a poll, one beside busy reports, or a report asks
+            beside = step == "q"
+            ask = (
+                made.report_ask(at_most=number)
+                if step == "r"
+                else made.poll_ask(leave_shared=beside)
+            )
             made.take(ask)
             calls.append(ask)
         elif calls and number % 2:  # an answer brings all that was asked for, the worst of it
