@@ -1,13 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
 
 from penstock_server.model.lifecycle import TaskState
 from penstock_server.store import keys
 from penstock_server.store.audit import Audit, Mended
-from support.stores import NAMESPACE, QUEUE, TYPE, Bench
+from support.stores import NAMESPACE, QUEUE, TYPE, Bench, token_of
 
 
 async def whole_walk(bench: Bench) -> list[Mended]:
@@ -110,3 +111,101 @@ async def test_a_purged_task_is_no_lost_task(bench: Bench) -> None:
 
     assert mended == []
     assert (await bench.task(task_id)).state is TaskState.CANCELLED
+
+
+# ---- records that nobody can read ---------------------------------------------------------------
+
+
+async def as_a_hash(bench: Bench, key: str) -> None:
+    """As layout 1 kept a task, e.g. from a backup that was restored under a running server."""
+    await bench.redis.delete(key)
+    await bench.redis.hset(key, mapping={"s": 3})
+
+
+async def as_no_msgpack(bench: Bench, key: str) -> None:
+    await bench.redis.set(key, b"\xc1")
+
+
+async def as_a_piece(bench: Bench, key: str) -> None:
+    await bench.redis.set(key, (await bench.redis.get(key))[:-1])
+
+
+@pytest.fixture(params=[as_a_hash, as_no_msgpack, as_a_piece])
+async def damage(
+    bench: Bench, request: pytest.FixtureRequest
+) -> AsyncIterator[Callable[[str], Awaitable[None]]]:
+    """Makes the record of a task unreadable; it is as before when the test is over."""
+    kept: dict[str, Any] = {}
+
+    async def damage(task_id: str) -> None:
+        key = keys.key(bench.home, "task", namespace=NAMESPACE, id=task_id)
+        kept[key] = await bench.redis.get(key)
+        await request.param(bench, key)
+
+    yield damage
+    for key, value in kept.items():
+        await bench.redis.set(key, value)
+    await whole_walk(bench)
+
+
+Damage = Callable[[str], Awaitable[None]]
+
+
+async def test_an_unreadable_record_is_told_of(bench: Bench, damage: Damage) -> None:
+    task_id = await bench.add()
+    await damage(task_id)
+
+    found = await whole_walk(bench)
+
+    assert [(each.task_id, each.state, each.missing) for each in found] == [
+        (task_id, None, "record")
+    ]
+
+
+async def test_an_unreadable_record_keeps_no_other_task_from_its_lease(
+    bench: Bench, damage: Damage
+) -> None:
+    await damage(await bench.add())
+    other = await bench.add()
+
+    assert [lease.task_id for lease in await bench.lease_all(9)] == [other]
+
+
+async def test_an_unreadable_record_keeps_no_other_lease_from_being_taken_away(
+    bench: Bench, damage: Damage
+) -> None:
+    first, second = await bench.add(), await bench.add()
+    await bench.lease_all(2)
+    await damage(first)
+
+    await bench.reap_after(minutes=5)
+
+    assert (await bench.task(second)).state is TaskState.READY
+    assert len(await bench.executions(second)) == 1
+
+
+async def test_an_unreadable_record_keeps_no_other_task_from_becoming_ready(
+    bench: Bench, damage: Damage
+) -> None:
+    first, second = [await bench.add(delay_ms=1_000) for _ in range(2)]
+    await damage(first)
+    bench.clock.advance(seconds=2)
+
+    await bench.promote()
+
+    assert (await bench.task(second)).state is TaskState.READY
+
+
+async def test_an_unreadable_record_keeps_no_other_report_from_being_taken(
+    bench: Bench, damage: Damage
+) -> None:
+    await bench.add()
+    await bench.add()
+    first, second = await bench.lease_all(2)
+    await damage(first.task_id)
+
+    taken = await bench.store.leases.complete(
+        [(NAMESPACE, token_of(lease), b"") for lease in (first, second)]
+    )
+
+    assert [bool(each) for each in taken] == [False, True]

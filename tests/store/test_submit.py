@@ -318,6 +318,19 @@ async def test_a_repeated_call_may_leave_together_with_the_first_one(bench: Benc
     assert len(await bench.lease_all(9)) == 2
 
 
+async def test_a_repeated_call_of_fewer_tasks_gives_the_ids_of_those(bench: Bench):
+    known = await bench.add(key="k")
+    first = await bench.submit(draft(), draft(), draft(key="k"), request_id="r")
+
+    again = await bench.submit(draft(), request_id="r")
+
+    assert ids_of(again) == ids_of(first)[:1]
+    assert ids_of(await bench.submit(draft(), draft(), draft(key="k"), request_id="r")) == [
+        *ids_of(first)[:2],
+        known,
+    ]
+
+
 async def test_the_ids_of_a_repeated_call_are_right_where_they_carry(bench: Bench):
     # The random field is at its highest, so that counting up carries through every digit.
     highest = TaskIds(random_bits=lambda bits: (1 << bits) - 1).first(bench.home)

@@ -26,6 +26,11 @@ class Auditor:
     async def run_once(self, partition: int) -> bool:
         """Looks at one piece; there is always time for the next one later."""
         for mended in await self._audit.step(partition):
+            if mended.state is None:
+                _log.error(
+                    events.TASK_UNREADABLE, namespace=mended.namespace, task_id=mended.task_id
+                )
+                continue
             _log.error(
                 events.TASK_MENDED,
                 namespace=mended.namespace,

@@ -12,11 +12,14 @@ _KEYS_A_LOOK: Final = 500
 
 
 class Mended(NamedTuple):
-    """A task that was in no set, and the one it was put back into."""
+    """A task that was in no set, and the one it was put back into.
+
+    Without a state it is not mended: its record is there and cannot be read.
+    """
 
     namespace: str
     task_id: str
-    state: TaskState
+    state: TaskState | None
     missing: str
 
 
@@ -49,6 +52,11 @@ class Audit:
                 "audit", partition, chunk
             ):
                 mended.append(
-                    Mended(namespace.decode(), task_id.decode(), TaskState(state), missing.decode())
+                    Mended(
+                        namespace.decode(),
+                        task_id.decode(),
+                        TaskState(state) if state else None,
+                        missing.decode(),
+                    )
                 )
         return mended

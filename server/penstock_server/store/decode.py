@@ -1,5 +1,6 @@
 """What the store answers, as records."""
 
+import struct
 from typing import Any, Final
 
 import msgpack
@@ -13,6 +14,8 @@ from .keys import TASK_FIELDS
 from .policy import creator_of, spec_of
 
 _FIELDS: Final = tuple(name.encode() for name in TASK_FIELDS)
+_AS_ARRAY: Final = struct.pack(">BH", 0xDC, len(_FIELDS) + 1)
+"""What msgpack begins an array with: the values of a record stand one behind the other."""
 _TEXTS: Final = (b"q", b"y", b"w", b"g")
 _EVENT_VERSION: Final = 1
 _OUTCOMES: Final = {int(outcome): outcome for outcome in Outcome}
@@ -52,9 +55,7 @@ def running_execution(task: TaskRecord) -> ExecutionRecord:
 
 def fields_of(packed: bytes) -> dict[bytes, Any]:
     """The fields of a task's record that are there: numbers, names as texts, all else as bytes."""
-    unpacker = msgpack.Unpacker(raw=True)
-    unpacker.feed(packed)
-    *values, rare = unpacker
+    *values, rare = msgpack.unpackb(_AS_ARRAY + packed, raw=True)
     fields = {name: value for name, value in zip(_FIELDS, values, strict=True) if value is not None}
     fields |= rare or {}
     for name in _TEXTS:

@@ -133,7 +133,7 @@ RARE_TASK_FIELDS: Final = {
     "a0": "attempts before the latest retry by an operator",
     "k0": "crashes before the latest retry by an operator",
     "ac": "number of the latest execution that was accepted",
-    "o": "outcome of the latest of the kept executions; 9: an operator's word",
+    "o": "outcome of the latest execution in the list of ended ones; 9: an operator's word",
     "cr": "cancel reason",
     "cq": "when a requested cancel revokes the lease",
     "wt": "servers that wait for its end or its logs, separated by commas",
@@ -201,6 +201,7 @@ def lua_task_fields() -> str:
     fields = ", ".join(f"{name} = {name}" for name in given)
     values = ", ".join(f"task.{name}" for name in names)
     return (
+        f"local TASK_VALUES = {len(names)}\n"
         f"local function task_of({', '.join(given)}) return {{{fields}}} end\n"
         f"local function values_of(task) return {values} end"
     )

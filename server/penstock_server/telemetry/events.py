@@ -39,4 +39,5 @@ LEASING_RESUMED: Final = "leasing.resumed"
 # ---- duties ------------------------------------------------------------------------------------
 LEASE_EXPIRED: Final = "lease.expired"
 TASK_MENDED: Final = "task.mended"
+TASK_UNREADABLE: Final = "task.unreadable"
 QUEUE_UNSERVED: Final = "queue.unserved"

@@ -10,7 +10,6 @@ local function ask(task, grace)
   local first = not task.cq
   set(task, 'cq', deadline)
   set(task, 'u', now)
-  save(task)
   local known = tonumber(call('ZSCORE', key_leases(task.namespace, task.q), task.id)) or deadline
   set_lease_timer(task, math.min(known, deadline))
   local directives = key_directives(task.namespace, task.w)
@@ -25,18 +24,17 @@ local function ask(task, grace)
   return {'asked', 4}
 end
 
-local function cancel(namespace, id, grace)
-  local task = read_task(namespace, id)
+local function cancel(task, grace)
   if not task then return {'not_found', 0} end
   if task.s == 7 then return {'ok', 7} end
   if not allowed('cancel', task) then return {'conflict', task.s} end
   if task.s == 4 then return ask(task, grace) end
-  local there = unwait(namespace, task.q, task.y, task.g, id)
+  local there = unwait(task.namespace, task.q, task.y, task.g, task.id)
   end_task(task, 7, 10, {reason = there and 1 or 3})
   return {'ok', 7}
 end
 
-local answers = {}
-for index, item in ipairs(input) do answers[index] = cancel(item[1], item[2], item[3]) end
+local answers, found = {}, read_tasks(input)
+for index, item in ipairs(input) do answers[index] = cancel(found[index], item[3]) end
 write_all()
 return cmsgpack.pack(answers)

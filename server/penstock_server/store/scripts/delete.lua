@@ -3,13 +3,12 @@
 --   input  {items}, an item is {namespace, id}
 --   gives  {word, state} for each item; words: ok · not_found · conflict
 --   safe to repeat: yes, the second time answers not_found
-local function delete(namespace, id)
-  local task = read_task(namespace, id)
+local function delete(task)
   if not task then return {'not_found', 0} end
   if not allowed('delete', task) then return {'conflict', task.s} end
-  local key = own_key(task)
+  local namespace, id, key = task.namespace, task.id, own_key(task)
   if key then call('UNLINK', key) end
-  tasks[task.key] = false
+  forget(task)
   call('UNLINK', key_spec(namespace, id), task.key, key_executions(namespace, id),
     key_progress(namespace, id), key_logs(namespace, id))
   call('ZREM', key_ended(), namespace .. ':' .. id)
@@ -20,6 +19,9 @@ local function delete(namespace, id)
 end
 
 local answers = {}
-for index, item in ipairs(input) do answers[index] = delete(item[1], item[2]) end
+for index, task in ipairs(read_tasks(input)) do
+  -- The same one may stand there twice.
+  answers[index] = delete(task and read_task(task.namespace, task.id))
+end
 write_all()
 return cmsgpack.pack(answers)

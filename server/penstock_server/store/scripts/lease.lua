@@ -107,7 +107,6 @@ local function lease(task, session, spec)
     set(task, 'll', nil)
     set(task, 'lb', nil)
   end
-  if task.hb then set(task, 'hs', now) end
   save(task)
   local term = task.L or LIMITS.lease_term_ms
   local expiry = now + math.min(LIMITS.accept_within_ms, term)

@@ -26,7 +26,6 @@ local function append(task, item)
   if last > before then
     set(task, 'll', last)
     set(task, 'lb', bytes)
-    save(task)
     tell_waiting(task.wt, namespace, id)
   end
   return {'ok', last}

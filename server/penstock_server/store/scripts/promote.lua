@@ -13,7 +13,6 @@ end
 local function promote(task)
   task.s, task.sq = 3, task.sq + 1
   set(task, 'u', now)
-  save(task)
   make_ready(task.namespace, task.q, task.y, task.g, task.p, task.d, task.id)
   set_timer(task.namespace, task.q, 3, waiting_timer(3, 0, task.ts, task.tt), task.id)
   emit(task.namespace, task.q, task.y, {task.id, 2, task.sq, 3, 0, 0, task.a})

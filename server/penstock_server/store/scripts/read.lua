@@ -15,7 +15,6 @@ local function note_waiting(task)
     if #kept < 8 then kept[#kept + 1] = other end
   end
   set(task, 'wt', table.concat(kept, ','))
-  save(task)
 end
 
 local answers = {}

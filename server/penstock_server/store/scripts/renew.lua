@@ -8,7 +8,6 @@ local function note_progress(task, progress)
   call('SET', key_progress(task.namespace, task.id), cmsgpack.pack({now, progress}))
   task.sq = task.sq + 1
   set(task, 'hs', now)
-  save(task)
   emit(task.namespace, task.q, task.y, {task.id, 4, task.sq, 4, task.x, 0, task.a, 0, 0, task.w, progress})
 end
 
@@ -18,7 +17,6 @@ local function renew(task, progress)
     -- The handler starts now: its silence is counted from here.
     set(task, 'ac', task.x)
     set(task, 'hs', now)
-    save(task)
   end
   local term = task.L or LIMITS.lease_term_ms
   set_lease_timer(task, lease_timer(task, term))

@@ -71,6 +71,7 @@ local function take(namespace, id, item, here, waiting)
   local queue, type, priority, group, due, spec = item[1], item[2], item[3], item[4], item[5], item[7]
   if due == 0 and item[6] > 0 then due = now + item[6] end
   local state = due > now and 2 or 3
+  -- In the order of TASK_FIELDS: no change, attempt, execution, crash or release yet but the first.
   local task = task_of(namespace, id, key_task(namespace, id), state, queue, type, group, priority, now, #spec, 1, 0, 0, 0, 0)
   if state == 2 then set(task, 'd', due) end
   if waiting ~= '' then set(task, 'wt', waiting) end
@@ -164,9 +165,10 @@ local function repeated(namespace, request, stored, here)
   end
   for index, pair in ipairs(pairs_apart) do
     local position, id = pair[1], pair[2]
-    if id ~= '' then
+    if not items[position] then -- the call had more items then; they are remembered as they were
+    elseif id ~= '' then
       results[position] = {'existing', id, 0}
-    elseif items[position] then
+    else
       id = request[4][position]
       local result = settle(namespace, id, items[position], here, request[7])
       -- The caller works ids out from that of the first time.

@@ -12,7 +12,6 @@ local function keep_execution(task, outcome, report, note, ended)
   set(task, 'o', outcome)
   -- Only releases in a row count.
   if outcome ~= 7 then task.r = 0 end
-  save(task)
 end
 
 local function count_backlog(namespace, tasks, bytes)
@@ -96,7 +95,6 @@ local function wait_again(task, kind, due_ms, event)
   task.s, task.sq = state, task.sq + 1
   set(task, 'u', now)
   if state == 2 then set(task, 'd', due_ms) end
-  save(task)
   if state == 3 then make_ready(task.namespace, task.q, task.y, task.g, task.p, task.d or task.c, task.id) end
   set_timer(task.namespace, task.q, state, waiting_timer(state, due_ms, task.ts, task.tt), task.id)
   tell_waiting(task.wt, task.namespace, task.id)

@@ -28,6 +28,7 @@ end
 local function revoke(task)
   drop_lease(task)
   task.t = nil
+  save(task)
 end
 
 -- When the lease, or a timeout of its execution, runs out.

@@ -2,7 +2,8 @@
 --   A script reads a record once and has one table of it, however often it asks; what it changes is written at the end,
 --   together with all else that was put aside. A stub has a lifetime, which that would end: nothing changes a stub.
 --   TASK_FIELDS stand one behind the other, not in a map: a table of known size is filled at once, and does not grow by
---   steps. RARE_TASK_FIELDS are changed by `set` only, and stand in `task.rare` too, which is kept as it is.
+--   steps. RARE_TASK_FIELDS are changed by `set` only, and stand in `task.rare` too, which is kept as it is; whoever changes
+--   another one calls `save`.
 local tasks, changed, put_aside = {}, {}, {}
 
 local function write_later(key, value)
@@ -10,27 +11,22 @@ local function write_later(key, value)
   put_aside[count + 1], put_aside[count + 2] = key, value
 end
 
-local function unpacked_task(namespace, id, key, packed)
-  local task = task_of(namespace, id, key, cmsgpack.unpack(packed))
+-- A record that something else has written over is none: every script steps over it, and `audit` tells of it.
+local function unpacked_task(namespace, id, key, readable, ...)
+  if not readable or select('#', ...) ~= TASK_VALUES then return false end
+  local task = task_of(namespace, id, key, ...)
   if task.rare then
     for name, value in pairs(task.rare) do task[name] = value end
   end
   return task
 end
 
-local function set(task, name, value)
-  task.rare = task.rare or {}
-  task[name], task.rare[name] = value, value
-end
-
-local function packed_task(task) return cmsgpack.pack(values_of(task)) end
-
 -- false if there is none.
 local function read_task(namespace, id)
   local key = key_task(namespace, id)
   if tasks[key] == nil then
-    local packed = call('GET', key)
-    tasks[key] = packed and unpacked_task(namespace, id, key, packed)
+    local packed = call('MGET', key)[1] -- GET would raise where something else than a string is
+    tasks[key] = packed and unpacked_task(namespace, id, key, pcall(cmsgpack.unpack, packed))
   end
   return tasks[key]
 end
@@ -50,7 +46,8 @@ local function read_tasks(items)
   for index, packed in ipairs(call('MGET', unpack(keys))) do
     local key, position = keys[index], positions[index]
     if tasks[key] == nil then -- it may stand among the items twice
-      tasks[key] = packed and unpacked_task(items[position][1], items[position][2], key, packed)
+      local item = items[position]
+      tasks[key] = packed and unpacked_task(item[1], item[2], key, pcall(cmsgpack.unpack, packed))
     end
     found[position] = tasks[key]
   end
@@ -58,12 +55,22 @@ local function read_tasks(items)
 end
 
 
--- To be called once a field of the task was changed.
 local function save(task)
   if task.changed then return end
   task.changed = true
   changed[#changed + 1] = task
 end
+
+local function set(task, name, value)
+  task.rare = task.rare or {}
+  task[name], task.rare[name] = value, value
+  save(task)
+end
+
+-- Its keys are removed by the caller.
+local function forget(task) tasks[task.key] = false end
+
+local function packed_task(task) return cmsgpack.pack(values_of(task)) end
 
 local function write_tasks()
   for _, task in ipairs(changed) do
