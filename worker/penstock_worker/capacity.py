@@ -79,7 +79,7 @@ class Capacity:
         """Answers what a poll should ask for now: all types where there is room for all.
 
         With `leave_shared` tasks of shared types alone are left to reports, as long as those can
-        take what there is: a poll asks for what is free beyond two shares, if tasks wait.
+        take what there is: while tasks wait and two shares are free, a poll asks for all but one.
         """
         isolated = min(self.free, self.isolated_free)
         if isolated > 0:
