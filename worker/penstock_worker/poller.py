@@ -90,7 +90,7 @@ class Poller:
             while True:
                 if self._is_worth_superseding():
                     await self._pause()
-                if self._is_worth_superseding():
+                if self._is_worth_superseding():  # reports may have asked for it meanwhile
                     polls.create_task(self._poll())
                     await asyncio.sleep(0)  # lets it take its ask
                 await self._wake.wait()

@@ -30,12 +30,12 @@ class Auditor:
                 _log.error(
                     events.TASK_UNREADABLE, namespace=mended.namespace, task_id=mended.task_id
                 )
-                continue
-            _log.error(
-                events.TASK_MENDED,
-                namespace=mended.namespace,
-                task_id=mended.task_id,
-                state=mended.state.name,
-                missing=mended.missing,
-            )
+            else:
+                _log.error(
+                    events.TASK_MENDED,
+                    namespace=mended.namespace,
+                    task_id=mended.task_id,
+                    state=mended.state.name,
+                    missing=mended.missing,
+                )
         return False

@@ -54,7 +54,6 @@ local function read_tasks(items)
   return found
 end
 
-
 local function save(task)
   if task.changed then return end
   task.changed = true
