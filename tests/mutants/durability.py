@@ -133,7 +133,7 @@ MUTANTS: Final = (
         promise="P4",
         mechanism="a task is remembered under its idempotency key",
         file=f"{SCRIPTS}/submit.lua",
-        old="  call('SET', key_idempotency(namespace, item[1], key), task.id .. hash)\n",
+        old="  call('SET', key_idempotency(namespace, task.q, key), task.id .. hash)\n",
         new="",
         tests=(
             "tests/store/test_submit.py::test_a_key_gives_the_same_task_also_after_it_has_ended",

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from penstock_server.model.lifecycle import TaskState
 
 from . import keys
-from .lanes import Lanes
+from .lanes import Lanes, columns
 
 _KEYS_A_LOOK: Final = 500
 
@@ -49,7 +49,7 @@ class Audit:
         for start in range(0, len(tasks), 256):
             chunk = tasks[start : start + 256]
             for namespace, task_id, state, missing in await self._lanes.run(
-                "audit", partition, chunk
+                "audit", partition, columns(chunk)
             ):
                 mended.append(
                     Mended(

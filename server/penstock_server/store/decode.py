@@ -16,8 +16,9 @@ from .policy import creator_of, spec_of
 _FIELDS: Final = tuple(name.encode() for name in TASK_FIELDS)
 _AS_ARRAY: Final = struct.pack(">BH", 0xDC, len(_FIELDS) + 1)
 """What msgpack begins an array with: the values of a record stand one behind the other."""
+_LARGE_ARRAY: Final = struct.Struct(">BI")
 _TEXTS: Final = (b"q", b"y", b"w", b"g")
-_EVENT_VERSION: Final = 1
+_EVENT_VERSION: Final = 2
 _OUTCOMES: Final = {int(outcome): outcome for outcome in Outcome}
 _REASONS: Final = {int(reason): reason for reason in CancelReason}
 
@@ -126,33 +127,41 @@ def _progress(packed: bytes) -> tuple[int, bytes]:
     return int(at), progress
 
 
+def array(count: int, packed: bytes) -> list[Any]:
+    """Values that a script packed one behind the other."""
+    values: list[Any] = msgpack.unpackb(_LARGE_ARRAY.pack(0xDD, count) + packed, raw=True)
+    return values
+
+
 def events(packed: bytes) -> list[EventRecord]:
     """One entry of an event stream. Raises ValueError and others for what is none."""
     version, time_ms, groups = msgpack.unpackb(packed, raw=True)[:3]
     if version != _EVENT_VERSION:
         raise ValueError(f"an event entry of version {version}, known is {_EVENT_VERSION}")
     records: list[EventRecord] = []
-    for namespace, queue, task_type, changes in groups:
+    for namespace, queue, task_type, count, changes in groups:
         names = (namespace.decode(), queue.decode(), task_type.decode(), int(time_ms))
-        records.extend(_event(names, change) for change in changes)
+        records.extend(_event(names, change) for change in array(count, changes))
     return records
 
 
 def _event(names: tuple[str, str, str, int], change: list[Any]) -> EventRecord:
-    count = len(change)
+    task_id, kind, sequence, state, execution, outcome, attempt, reason, due, session, extra = (
+        change[:11]
+    )
     return EventRecord(
         *names,
-        task_id=change[0].decode(),
-        kind=EventKind(change[1]),
-        sequence=int(change[2]),
-        state=TaskState(change[3]),
-        execution=change[4] if count > 4 else 0,
-        outcome=_OUTCOMES.get(change[5]) if count > 5 else None,
-        attempt=change[6] if count > 6 else 0,
-        cancel_reason=_REASONS.get(change[7]) if count > 7 else None,
-        due_ms=int(change[8]) if count > 8 else 0,
-        session_id=change[9].decode() if count > 9 else "",
-        extra=change[10] if count > 10 else b"",
+        task_id=task_id.decode(),
+        kind=EventKind(kind),
+        sequence=int(sequence),
+        state=TaskState(state),
+        execution=execution,
+        outcome=_OUTCOMES.get(outcome),
+        attempt=attempt,
+        cancel_reason=_REASONS.get(reason),
+        due_ms=int(due),
+        session_id=session.decode(),
+        extra=extra or b"",
     )
 
 

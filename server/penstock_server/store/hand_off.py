@@ -4,7 +4,7 @@ A task that is submitted where a poll waits for it needs no second call of the s
 """
 
 from collections.abc import Sequence, Set
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgpack
 
@@ -13,6 +13,25 @@ from .leases import LeaseStore, PollAnswer, PollOffer, lease_answers
 
 _MOST_ITEMS: Final = 32
 """Larger batches take their time in the store: their tasks are leased by calls of their own."""
+
+
+Kind = tuple[str, str, int, str, int, int]
+"""What tasks share: queue, type, priority, fairness key, when they are due and their delay, ms."""
+
+
+class SubmitCall(NamedTuple):
+    """One call as the script `submit` takes it."""
+
+    namespace: str
+    request_id: str
+    all_or_none: bool
+    ids: Sequence[str]
+    kinds: Sequence[Kind]
+    items: Sequence[list[Any]]
+    """For each task the number of its kind, from 1, its spec, and what else there is."""
+    here: Sequence[str]
+    """Queues with a poll that waits here."""
+    waiting_server: str
 
 
 class Turn(Protocol):
@@ -52,36 +71,34 @@ class HandOff:
         self.takers: Takers | None = None
         """Set by the engine; without, every task waits for a lease call."""
 
-    async def send(self, partition: int, calls: list[Any]) -> list[Any]:
+    async def send(self, partition: int, calls: list[SubmitCall]) -> list[Any]:
         """Submits; gives clock, first task id and results for each call."""
-        wanted = _wanted(calls)
-        offered = (
-            self._begin(wanted) if sum(len(call[4]) for call in calls) <= _MOST_ITEMS else None
-        )
+        queues = {(call.namespace, queue) for call in calls for queue in call.here}
+        few = sum(len(call.items) for call in calls) <= _MOST_ITEMS
+        offered = self._begin(calls) if few and queues else None
         if offered is None:
             now_ms, answers = await self._lanes.run("submit", partition, calls)
         else:
-            name, turn = offered
+            name, wanted, turn = offered
             (now_ms, answers), leased = await self._submit_and_lease(partition, calls, name, turn)
-            if leased >= len(wanted[name]):
-                del wanted[name]
+            if leased >= wanted:
+                queues.discard(name)
         if self.takers is not None:
-            for namespace, queue in wanted:
+            for namespace, queue in queues:
                 self.takers.on_queue(namespace, queue)
         return [(now_ms, first.decode(), results) for first, results in answers]
 
-    def _begin(
-        self, wanted: dict[tuple[str, str], list[str]]
-    ) -> tuple[tuple[str, str], Turn] | None:
+    def _begin(self, calls: list[SubmitCall]) -> tuple[tuple[str, str], int, Turn] | None:
+        """The first queue with idle polls, how many tasks they may take at once, and the polls."""
         if self.takers is not None:
-            for name, types in wanted.items():
+            for name, types in _wanted(calls).items():
                 turn = self.takers.begin(*name, set(types), len(types))
                 if turn is not None:
-                    return name, turn
+                    return name, len(types), turn
         return None
 
     async def _submit_and_lease(
-        self, partition: int, calls: list[Any], name: tuple[str, str], turn: Turn
+        self, partition: int, calls: list[SubmitCall], name: tuple[str, str], turn: Turn
     ) -> tuple[list[Any], int]:
         lease, random = self._leases.lease_call(*name, turn.server_id, turn.offers)
         try:
@@ -96,11 +113,14 @@ class HandOff:
         return taken, sum(len(answer.leases) for answer in answers)
 
 
-def _wanted(calls: list[Any]) -> dict[tuple[str, str], list[str]]:
+def _wanted(calls: list[SubmitCall]) -> dict[tuple[str, str], list[str]]:
     """The types of the tasks that a poll may take at once, by namespace and queue."""
     wanted: dict[tuple[str, str], list[str]] = {}
-    for namespace, _, _, _, items, here, _ in calls:
-        for queue in here:
-            types = wanted.setdefault((namespace, queue), [])
-            types += [item[1] for item in items if item[0] == queue and not item[4] and not item[5]]
+    for call in calls:
+        for queue in call.here:
+            types = wanted.setdefault((call.namespace, queue), [])
+            for item in call.items:
+                home, task_type, _, _, due_ms, delay_ms = call.kinds[item[0] - 1]
+                if home == queue and not due_ms and not delay_ms:
+                    types.append(task_type)
     return wanted

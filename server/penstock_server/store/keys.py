@@ -127,6 +127,12 @@ Times in milliseconds. One that is absent is packed as nil. Their number and ord
 a field that is needed later is a rare one.
 """
 
+_ALWAYS_THERE: Final = frozenset("s q y g p c n sq a x k r".split())
+"""Fields that no task lacks."""
+
+_EACH_ITS_OWN: Final = frozenset(["t", "re", "rare"])
+"""Fields whose values tasks do not share: a script gains nothing by keeping how they are packed."""
+
 RARE_TASK_FIELDS: Final = {
     "u": "when it last changed, unless another time tells; absent means as c",
     "d": "when it is or was due; absent means as c",
@@ -196,15 +202,28 @@ def lua_source(kinds: list[str]) -> str:
 
 def lua_task_fields() -> str:
     """What scripts need to pack and unpack records of tasks, as Lua source."""
-    names = [*TASK_FIELDS, "rare"]
-    given = ["namespace", "id", "key", *names]
-    fields = ", ".join(f"{name} = {name}" for name in given)
-    values = ", ".join(f"task.{name}" for name in names)
-    return (
-        f"local TASK_VALUES = {len(names)}\n"
-        f"local function task_of({', '.join(given)}) return {{{fields}}} end\n"
-        f"local function values_of(task) return {values} end"
-    )
+    values = ", ".join([*TASK_FIELDS, "rare"])
+    given = f"namespace, id, key, {values}"
+    fields = ", ".join(f"{name} = {name}" for name in given.split(", "))
+    record = " .. ".join(_lua_packed(name) for name in values.split(", "))
+    return f"""\
+local function task_of({given}) return {{{fields}}} end
+-- false if it is no record of a task, or one with more or fewer values.
+local function unpacked_task(namespace, id, key, record)
+  local readable, {values}, more = pcall(cmsgpack.unpack, record)
+  return readable and rare ~= nil and more == nil and task_of({given})
+end
+local function packed_task(task)
+  local packed = packed
+  return {record}
+end"""
+
+
+def _lua_packed(name: str) -> str:
+    if name in _ALWAYS_THERE:
+        return f"packed[task.{name}]"
+    packed = f"cmsgpack.pack(task.{name})" if name in _EACH_ITS_OWN else f"packed[task.{name}]"
+    return f"(task.{name} and {packed} or {'packed[false]' if name == 'rare' else 'NIL'})"
 
 
 def _lua_function(kind: str) -> str:

@@ -3,7 +3,7 @@ them.
 """
 
 import secrets
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from penstock_server.model.lifecycle import Outcome, ReleaseReason
 from penstock_server.model.records import Directive, LeaseRecord, TaskRecord
 
 from . import decode
-from .lanes import Lanes
+from .lanes import Lanes, columns
 from .policy import spec_of
 
 
@@ -205,7 +205,7 @@ class LeaseStore:
         partitions: list[int],
         rows: list[list[Any]],
         *,
-        wrap: Callable[[list[Any]], object] | None = None,
+        wrap: Callable[[list[Any]], object] = columns,
         bytes_at: int | None = None,
     ) -> list[Any]:
         count = self._lanes.partitions
@@ -226,7 +226,7 @@ class LeaseStore:
         verb: str,
         partition: int,
         rows: list[list[Any]],
-        wrap: Callable[[list[Any]], object] | None,
+        wrap: Callable[[list[Any]], object],
         bytes_at: int | None,
     ) -> list[Any]:
         answers: list[Any] = []
@@ -269,37 +269,42 @@ def _chunks(rows: list[list[Any]], bytes_at: int | None) -> list[list[list[Any]]
 
 
 def _with_sessions(rows: list[list[Any]]) -> object:
-    return [sorted({(row[0], row[5]) for row in rows}), [row[:5] for row in rows]]
+    return [sorted({(row[0], row[5]) for row in rows}), columns(rows)[:5]]
 
 
 def lease_answers(answer: list[Any], random: bytes) -> tuple[int, list[PollAnswer]]:
     """The store's clock, and what each poll got, of what the script gave."""
     now_ms, results = answer
-    return now_ms, [_poll_answer(result, random) for result in results]
+    tokens = (random[at : at + RANDOM_BYTES] for at in range(0, len(random), RANDOM_BYTES))
+    return now_ms, [_poll_answer(result, tokens) for result in results]
 
 
-def _poll_answer(result: list[Any], random: bytes) -> PollAnswer:
-    word, leases, directives = result
+def _poll_answer(result: list[Any], tokens: Iterator[bytes]) -> PollAnswer:
+    word, (count, rows, specs, befores), directives = result
+    before = dict(befores)
+    leases = zip(decode.array(count, rows), tokens, specs, strict=False)
     return PollAnswer(
-        [_lease(lease, random) for lease in leases],
+        [
+            _lease(row, random, stored, before.get(place))
+            for place, (row, random, stored) in enumerate(leases, start=1)
+        ],
         [decode.directive(packed) for packed in directives],
         word == b"superseded",
     )
 
 
-def _lease(lease: list[Any], random: bytes) -> LeaseRecord:
-    task_id, fence, offset, execution, attempt, crashes, created, due, term, stored, before = lease
-    start = int(offset) * RANDOM_BYTES
+def _lease(row: list[Any], random: bytes, stored: bytes, before: bytes | None) -> LeaseRecord:
+    task_id, fence, execution, attempt, crashes, created, due, term = row
     return LeaseRecord(
         task_id.decode(),
-        int(fence),
-        random[start : start + RANDOM_BYTES],
+        fence,
+        random,
         execution,
         attempt,
         crashes,
-        int(created),
-        int(due),
-        int(term),
+        created,
+        due,
+        term,
         spec_of(stored),
         decode.execution(before) if before else None,
     )

@@ -9,9 +9,9 @@ from penstock_server.model.ids import MAX_PARTITIONS
 from . import keys
 from .connection import Connection
 
-LAYOUT: Final = 2
+LAYOUT: Final = 3
 """Layout of the keys that this server writes."""
-OLDEST_LAYOUT: Final = 2
+OLDEST_LAYOUT: Final = 3
 """Oldest layout that this server can work with."""
 
 

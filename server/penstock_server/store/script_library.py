@@ -49,14 +49,14 @@ def _load(name: str, limits: StoreLimits) -> Script:
     uses, calls = (
         found[1].split() if (found := look.search(body)) else [] for look in (_USES, _CALLS)
     )
-    parts = ((_FOLDER / "prelude" / f"{part}.lua").read_text() for part in uses)
+    parts = (_part(part) for part in uses)
     called = (f"local function {other}(input)\n{_body(other)}end" for other in calls)
     text = "\n".join([*parts, *called, body])
     flags = _flags(body)
     # The shebang makes the store itself refuse a key of another slot, and tells it what the script
     # may do.
     first_line = "#!lua" + (f" flags={flags}" if flags else "")
-    tables = [_limits(text, limits), _moves(text), _policy(text), _task_fields(text)]
+    tables = [_limits(text, limits), _moves(text), _policy(text)]
     tables += ["local P = KEYS[1]", _keys(text)]
     source = "\n".join([first_line, *filter(None, tables), text])
     # The store names scripts by this hash; it protects nothing.
@@ -67,6 +67,11 @@ def _load(name: str, limits: StoreLimits) -> Script:
 
 def _body(name: str) -> str:
     return (_FOLDER / f"{name}.lua").read_text()
+
+
+def _part(name: str) -> str:
+    text = (_FOLDER / "prelude" / f"{name}.lua").read_text()
+    return f"{keys.lua_task_fields()}\n{text}" if name == "task" else text
 
 
 def _flags(body: str) -> str:
@@ -107,10 +112,6 @@ def _moves(text: str) -> str:
 
 def _policy(text: str) -> str:
     return policy.lua_source() if "POLICY_NAMES" in text else ""
-
-
-def _task_fields(text: str) -> str:
-    return keys.lua_task_fields() if "values_of(" in text else ""
 
 
 def limit_values(limits: StoreLimits) -> dict[str, int]:

@@ -25,8 +25,8 @@ from penstock_server.model.records import (
 )
 
 from . import decode, keys
-from .hand_off import HandOff
-from .lanes import Lanes
+from .hand_off import HandOff, Kind, SubmitCall
+from .lanes import Lanes, columns
 from .policy import with_policy
 
 _NO_TIMERS: Final[Mapping[str, int]] = {}
@@ -67,9 +67,12 @@ class TaskStore:
         poll: it leases by itself, with this very call if it can, and needs no waking.
         `waiting_server` is told when one of the tasks ends.
         """
-        items = [_item(draft) for draft in drafts]
-        size = sum(len(item[6]) for item in items) + 64 * len(items)
-        call = [namespace, request_id, all_or_none, ids, items, here, waiting_server]
+        kinds: dict[Kind, int] = {}
+        items = [_item(draft, kinds) for draft in drafts]
+        size = sum(len(item[1]) for item in items) + 64 * len(items)
+        call = SubmitCall(
+            namespace, request_id, all_or_none, ids, list(kinds), items, here, waiting_server
+        )
         ((now_ms, first, results),) = await self._lanes.batch(
             "submit",
             partition_of(ids[0]),
@@ -142,7 +145,7 @@ class TaskStore:
     async def _read(
         self, partition: int, namespace: str, ids: list[str], server: str, full: bool
     ) -> list[TaskRecord | None]:
-        value = [server, full, [[namespace, task_id] for task_id in ids]]
+        value = [server, full, [namespace] * len(ids), ids]
         now_ms, answers = await self._lanes.run("read", partition, value)
         return [
             decode.task(namespace, task_id, answer, now_ms)
@@ -174,7 +177,7 @@ class TaskStore:
         Raises `TaskNotFound`, `TaskStateConflict`.
         """
         (answer,) = await self._lanes.batch(
-            "cancel", self._partition(task_id), [[namespace, task_id, grace_ms]]
+            "cancel", self._partition(task_id), [[namespace, task_id, grace_ms]], wrap=columns
         )
         _raise_for(answer, namespace, task_id, "cancelled")
 
@@ -230,7 +233,7 @@ class TaskStore:
     async def delete(self, namespace: str, task_id: str) -> None:
         """Deletes the record of an ended task. Raises `TaskNotFound`, `TaskStateConflict`."""
         (answer,) = await self._lanes.batch(
-            "delete", self._partition(task_id), [[namespace, task_id]]
+            "delete", self._partition(task_id), [[namespace, task_id]], wrap=columns
         )
         _raise_for(answer, namespace, task_id, "deleted")
 
@@ -240,14 +243,18 @@ class TaskStore:
         return partition_of(task_id) % self._lanes.partitions
 
 
-def _item(draft: TaskDraft) -> list[Any]:
-    item: list[Any] = [
+def _item(draft: TaskDraft, kinds: dict[Kind, int]) -> list[Any]:
+    """The item of a draft; what it shares with others is numbered in `kinds`, from 1."""
+    kind = (
         draft.queue,
         draft.task_type,
         draft.priority,
         draft.group,
         draft.due_ms,
         draft.delay_ms,
+    )
+    item: list[Any] = [
+        kinds.setdefault(kind, len(kinds) + 1),
         with_policy(draft.policy, draft.spec),
     ]
     if draft.timers or draft.idempotency:

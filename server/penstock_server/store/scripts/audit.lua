@@ -1,6 +1,6 @@
 -- audit: looks at tasks one by one, and mends those that no set knows of any more.
 --   uses   base task events notes waiting ending
---   input  {{namespace, id} …}
+--   input  {namespaces, ids}, a value in each for every task
 --   gives  {{namespace, id, state, what was missing} …} for the tasks that were mended; state 0: its record cannot be read
 --   safe to repeat: yes
 --   A task in no set would wait for ever: nothing would lease, promote, reap or prune it.
@@ -59,13 +59,12 @@ local function audit(task)
   return audit_ended(task)
 end
 
-for index, task in ipairs(read_tasks(input)) do
-  local item = input[index]
+local namespaces, ids = unpack(input)
+for index, task in ipairs(read_tasks(namespaces, ids)) do
+  local namespace, id = namespaces[index], ids[index]
   local missing = task and audit(task)
-  if missing then mended[#mended + 1] = {item[1], item[2], task.s, missing} end
-  if not task and call('EXISTS', key_task(item[1], item[2])) == 1 then
-    mended[#mended + 1] = {item[1], item[2], 0, 'record'}
-  end
+  if missing then mended[#mended + 1] = {namespace, id, task.s, missing} end
+  if not task and call('EXISTS', key_task(namespace, id)) == 1 then mended[#mended + 1] = {namespace, id, 0, 'record'} end
 end
 write_waiting()
 send_notes()

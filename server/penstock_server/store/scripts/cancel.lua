@@ -1,7 +1,7 @@
 -- cancel: cancels waiting tasks at once, and asks for the end of running ones.
 --   uses   base task events notes waiting policy ending leases
---   input  {items}, an item is {namespace, id, grace ms or -1}
---   gives  {word, state, queue, session} for each item; words: ok · asked · not_found · conflict
+--   input  {namespaces, ids, graces in ms or -1}, a value in each for every task
+--   gives  {word, state} for each task; words: ok · asked · not_found · conflict
 --   safe to repeat: yes; a later cancel can only shorten the grace
 local function ask(task, grace)
   if grace < 0 then grace = policy_of(task.namespace, task.id).cancel_grace_ms end
@@ -19,7 +19,7 @@ local function ask(task, grace)
   call('PUBLISH', 'penstock:directives', task.namespace .. ':' .. task.w)
   if first then
     task.sq = task.sq + 1
-    emit(task.namespace, task.q, task.y, {task.id, 9, task.sq, 4, task.x, 0, task.a, 0, 0, task.w})
+    emit(task.namespace, task.q, task.y, task.id, 9, task.sq, 4, task.x, 0, task.a, 0, 0, task.w)
   end
   return {'asked', 4}
 end
@@ -30,11 +30,12 @@ local function cancel(task, grace)
   if not allowed('cancel', task) then return {'conflict', task.s} end
   if task.s == 4 then return ask(task, grace) end
   local there = unwait(task.namespace, task.q, task.y, task.g, task.id)
-  end_task(task, 7, 10, {reason = there and 1 or 3})
+  end_task(task, 7, 10, nil, there and 1 or 3)
   return {'ok', 7}
 end
 
-local answers, found = {}, read_tasks(input)
-for index, item in ipairs(input) do answers[index] = cancel(found[index], item[3]) end
+local namespaces, ids, graces = unpack(input)
+local answers = {}
+for index, task in ipairs(read_tasks(namespaces, ids)) do answers[index] = cancel(task, graces[index]) end
 write_all()
 return cmsgpack.pack(answers)

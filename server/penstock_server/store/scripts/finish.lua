@@ -22,6 +22,6 @@ task.x, task.b, task.w, task.f = task.x + 1, now, '', fence or 0
 keep_execution(task, state == 5 and 1 or 2, input[4], 'ended by an operator')
 task.b, task.w, task.f = start, session, fence
 set(task, 'o', BY_OPERATOR)
-end_task(task, state, state == 5 and 5 or 7, {})
+end_task(task, state, state == 5 and 5 or 7)
 write_all()
 return cmsgpack.pack({'ok', state})

@@ -3,7 +3,8 @@
 --   input  {namespace, queue, server id, polls, type lists, random bits}
 --          a poll is {session, poll number, slots, bytes, type list number}; 16 random bytes for each slot, in order
 --   gives  {now, {for each poll {word, leases, directives}}}; words: ok · superseded · paused
---          a lease is {id, fence, offset of its random bits, execution, attempt, crashes, created, due, term, spec, execution before or ""}
+--          leases are {count, arrays one behind the other, specs, {{position, execution before} …}}, the n-th of a call with the
+--          n-th random bits; an array is of id, fence, execution, attempt, crashes, created, due and term
 --   safe to repeat: no, but a lease whose answer is lost is given back when its first term runs out
 --   order: the group (fairness key) with the least virtual time first; in it, the least score of any served type
 local namespace, queue, server = input[1], input[2], input[3]
@@ -40,17 +41,16 @@ local function advance(heads, group)
   end
 end
 
-local function draw(type, group, count, into)
+local function draw(head, count, into)
+  local type, group = head.type, head.group
   local key = key_ready(namespace, queue, epoch, type, group)
   local popped = call('ZPOPMIN', key, count)
-  local before = #into
-  for index = 1, #popped / 2 do
-    into[before + index] = {popped[2 * index - 1], popped[2 * index], type, group}
+  local ids, scores, heads, before, found = into.ids, into.scores, into.heads, #into.ids, #popped / 2
+  for index = 1, found do
+    ids[before + index], scores[before + index], heads[before + index] = popped[2 * index - 1], popped[2 * index], head
   end
-  drawn[type] = (drawn[type] or 0) + #popped / 2
-  if #popped / 2 < count or call('EXISTS', key) == 0 then
-    call('ZREM', key_groups(namespace, queue, epoch, type), group)
-  end
+  drawn[type] = (drawn[type] or 0) + found
+  if found < count or call('EXISTS', key) == 0 then call('ZREM', key_groups(namespace, queue, epoch, type), group) end
 end
 
 -- Ids rise with time: those of the same millisecond keep their order, also across types.
@@ -69,7 +69,7 @@ local function pick_one(heads, into)
   local head, shared = heads[best], false
   for _, other in ipairs(heads) do shared = shared or not other.alone or other.group ~= head.group end
   if shared then virtual_time = math.max(virtual_time, head.time) end
-  draw(head.type, head.group, 1, into)
+  draw(head, 1, into)
   if shared then advance(heads, head.group) end
   for position = #heads, 1, -1 do
     if position == best or shared then
@@ -79,30 +79,33 @@ local function pick_one(heads, into)
   end
 end
 
+-- Up to `count` ready tasks: their ids, and for each its score and the head that it was drawn from.
 local function candidates(types, count)
-  local heads, into = heads_of(types), {}
+  local heads, into = heads_of(types), {ids = {}, scores = {}, heads = {}}
   if #heads == 1 and heads[1].alone then
-    draw(heads[1].type, heads[1].group, count, into)
+    draw(heads[1], count, into)
     return into
   end
-  while #heads > 0 and #into < count do pick_one(heads, into) end
+  while #heads > 0 and #into.ids < count do pick_one(heads, into) end
   return into
 end
 
-local function put_back(candidate)
-  local id, score, type, group = unpack(candidate)
-  call('ZADD', key_ready(namespace, queue, epoch, type, group), score, id)
-  call('ZADD', key_groups(namespace, queue, epoch, type), 'NX', digits(virtual_time), group)
-  drawn[type] = drawn[type] - 1
+local function put_back(candidates, position)
+  local head = candidates.heads[position]
+  call('ZADD', key_ready(namespace, queue, epoch, head.type, head.group), candidates.scores[position], candidates.ids[position])
+  call('ZADD', key_groups(namespace, queue, epoch, head.type), 'NX', digits(virtual_time), head.group)
+  drawn[head.type] = drawn[head.type] - 1
 end
 
 local lease_args, first_expiry = {}, math.huge
+local ARRAY_OF_8 = string.char(0x98)
 
-local function lease(task, session, spec)
+local function lease(task, session, spec, into)
   local id = task.id
   task.s, task.sq, task.x = 4, task.sq + 1, task.x + 1
   task.f = math.max((task.f or 0) + 1, now_us)
   task.t, task.w, task.b = string.sub(random, randoms_used * 16 + 1, randoms_used * 16 + 16), session, now
+  randoms_used = randoms_used + 1
   if task.ll then
     set(task, 'll', nil)
     set(task, 'lb', nil)
@@ -115,11 +118,13 @@ local function lease(task, session, spec)
   local args = #lease_args
   lease_args[args + 1], lease_args[args + 2] = digits(expiry), id
   first_expiry = math.min(first_expiry, expiry)
-  emit(namespace, queue, task.y, {id, 3, task.sq, 4, task.x, 0, task.a, 0, 0, session})
-  local before = task.x > 1 and call('LINDEX', key_executions(namespace, id), -1) or ''
-  local answer = {id, task.f, randoms_used, task.x, task.a + 1, task.k, task.c, task.d or task.c, term, spec, before or ''}
-  randoms_used = randoms_used + 1
-  return answer
+  emit(namespace, queue, task.y, id, 3, task.sq, 4, task.x, 0, task.a, 0, 0, session)
+  local position = #into.rows + 1
+  into.rows[position] = ARRAY_OF_8 .. cmsgpack.pack(id) .. packed[task.f] .. packed[task.x] .. packed[task.a + 1]
+    .. packed[task.k] .. packed[task.c] .. packed[task.d or task.c] .. packed[term]
+  into.specs[position] = spec
+  local before = task.x > 1 and call('LINDEX', key_executions(namespace, id), -1)
+  if before then into.befores[#into.befores + 1] = {position, before} end
 end
 
 -- Those that find no room any more were read in vain, so only as many as would fit if they were like the one before.
@@ -127,39 +132,41 @@ local SPECS_AT_ONCE = 16
 
 -- Reads up to `most` candidates from `first` on, into `found` and `specs`: false for what is not there.
 local function read_ahead(candidates, first, most, found, specs)
-  local keys, items, count = {}, {}, math.max(1, math.min(SPECS_AT_ONCE, most))
-  for offset = 1, math.min(count, #candidates - first + 1) do
-    local id = candidates[first + offset - 1][1]
-    keys[offset], items[offset] = key_spec(namespace, id), {namespace, id}
+  local keys, namespaces, ids, count = {}, {}, {}, math.max(1, math.min(SPECS_AT_ONCE, most))
+  for offset = 1, math.min(count, #candidates.ids - first + 1) do
+    local id = candidates.ids[first + offset - 1]
+    keys[offset], namespaces[offset], ids[offset] = key_spec(namespace, id), namespace, id
   end
-  local tasks_ahead = read_tasks(items)
+  local tasks_ahead = read_tasks(namespaces, ids)
   for offset, spec in ipairs(call('MGET', unpack(keys))) do
     found[first + offset - 1], specs[first + offset - 1] = tasks_ahead[offset], spec
   end
 end
 
+local NOTHING = {0, '', {}, {}}
+
 local function serve(poll)
-  local leases, room, full, found, specs, size = {}, poll[4], false, {}, {}, math.max(1, poll[4])
-  local drawn_now = candidates(type_lists[poll[5]], poll[3])
-  for position, candidate in ipairs(drawn_now) do
+  local into, leased, room, full, found, specs = {rows = {}, specs = {}, befores = {}}, 0, poll[4], false, {}, {}
+  local size, drawn_now = math.max(1, poll[4]), candidates(type_lists[poll[5]], poll[3])
+  for position = 1, #drawn_now.ids do
     if not full and specs[position] == nil then
       read_ahead(drawn_now, position, math.floor(room / size), found, specs)
     end
     local spec = not full and specs[position]
     size = spec and #spec + 256 or size
-    if full or (spec and #spec > room and #leases > 0) then
+    if full or (spec and #spec > room and leased > 0) then
       full = true
-      put_back(candidate)
+      put_back(drawn_now, position)
     elseif spec then
       local task = found[position]
       -- A member that is not READY is a leftover of a fault: dropping it is the repair.
       if task and task.s == 3 then
-        leases[#leases + 1] = lease(task, poll[1], spec)
-        room = room - #spec - 256
+        lease(task, poll[1], spec, into)
+        leased, room = leased + 1, room - #spec - 256
       end
     end
   end
-  return leases
+  return leased, {leased, table.concat(into.rows), into.specs, into.befores}
 end
 
 -- Notes the poll, so that the reaper can tell a lost answer from a dead worker. False if a newer poll exists.
@@ -181,14 +188,14 @@ local results, unserved = {}, false
 for index, poll in ipairs(polls) do
   local directives = call('HVALS', key_directives(namespace, poll[1]))
   if not note_poll(poll[1], poll[2]) then
-    results[index] = {'superseded', {}, directives}
+    results[index] = {'superseded', NOTHING, directives}
   elseif paused or not epoch then
     unserved = true
-    results[index] = {paused and 'paused' or 'ok', {}, directives}
+    results[index] = {paused and 'paused' or 'ok', NOTHING, directives}
   else
-    local leases = serve(poll)
-    unserved = unserved or #leases < poll[3]
-    if #leases > 0 then call('HINCRBY', key_held(namespace), poll[1], #leases) end
+    local leased, leases = serve(poll)
+    unserved = unserved or leased < poll[3]
+    if leased > 0 then call('HINCRBY', key_held(namespace), poll[1], leased) end
     results[index] = {'ok', leases, directives}
   end
 end

@@ -1,16 +1,16 @@
 -- log: keeps log lines of running executions, or of such that end in the same report.
 --   uses   base task notes
---   input  {items}, an item is {namespace, id, fence, random bits, {{number, line} …}}
---   gives  {word, number of the last line} for each item; words: ok · lease_lost
+--   input  {namespaces, ids, fences, random bits, lines}, a value in each for every task; its lines are {{number, line} …}
+--   gives  {word, number of the last line} for each task; words: ok · lease_lost
 --   safe to repeat: yes, lines that the store has are dropped by their number
 --   Beyond the bounds of one execution a single line says that lines were cut, and the rest is dropped.
-local function append(task, item)
-  if not task or task.t ~= item[4] or task.f ~= item[3] then return {'lease_lost', 0} end
+local function append(task, fence, random, lines)
+  if not task or task.t ~= random or task.f ~= fence then return {'lease_lost', 0} end
   local namespace, id, execution, last, bytes = task.namespace, task.id, task.x, task.ll or 0, task.lb or 0
   local logs, before = key_logs(namespace, id), last
   -- Of a task that ended long ago only a stub is left: its log is gone, and must not begin anew.
   if task.s ~= 4 and call('EXISTS', key_spec(namespace, id)) == 0 then return {'ok', last} end
-  for _, line in ipairs(item[5]) do
+  for _, line in ipairs(lines) do
     if line[1] > last then
       local cut = last >= LIMITS.log_lines or bytes >= LIMITS.log_bytes
       if not cut then
@@ -31,8 +31,11 @@ local function append(task, item)
   return {'ok', last}
 end
 
-local answers, found = {}, read_tasks(input)
-for index, item in ipairs(input) do answers[index] = append(found[index], item) end
+local namespaces, ids, fences, randoms, lines = unpack(input)
+local answers = {}
+for index, task in ipairs(read_tasks(namespaces, ids)) do
+  answers[index] = append(task, fences[index], randoms[index], lines[index])
+end
 write_tasks()
 send_notes()
 return cmsgpack.pack(answers)

@@ -7,7 +7,7 @@ local limit, moved = input[1], 0
 
 local function expire(task)
   unwait(task.namespace, task.q, task.y, task.g, task.id)
-  end_task(task, 7, 10, {reason = 5})
+  end_task(task, 7, 10, nil, 5)
 end
 
 local function promote(task)
@@ -15,7 +15,7 @@ local function promote(task)
   set(task, 'u', now)
   make_ready(task.namespace, task.q, task.y, task.g, task.p, task.d, task.id)
   set_timer(task.namespace, task.q, 3, waiting_timer(3, 0, task.ts, task.tt), task.id)
-  emit(task.namespace, task.q, task.y, {task.id, 2, task.sq, 3, 0, 0, task.a})
+  emit(task.namespace, task.q, task.y, task.id, 2, task.sq, 3, 0, 0, task.a)
 end
 
 local function promote_set(namespace, key)

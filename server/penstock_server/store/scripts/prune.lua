@@ -12,22 +12,33 @@ if #names < limit and beyond > #names then names = call('ZRANGE', key_ended(), 0
 
 local gone = {}
 
+-- Taken in, leased once, ended with its result in the record, and no word in between: it has none of the other keys.
+local function has_spec_alone(task) return task and task.x == 1 and task.sq == 3 and task.re and not task.ll end
+
+-- What a stub has no use for and is worth writing it anew.
+local LONG = 32
+
 local function prune(namespace, id, task)
   local count = #gone
-  gone[count + 1], gone[count + 2] = key_spec(namespace, id), key_executions(namespace, id)
-  gone[count + 3], gone[count + 4] = key_progress(namespace, id), key_logs(namespace, id)
-  if task then
-    if task.s == 6 then call('ZREM', key_dead(namespace, task.q), id) end
+  gone[count + 1] = key_spec(namespace, id)
+  if not has_spec_alone(task) then
+    gone[count + 2], gone[count + 3], gone[count + 4] = key_executions(namespace, id), key_progress(namespace, id), key_logs(namespace, id)
+  end
+  if not task then return end
+  if task.s == 6 then call('ZREM', key_dead(namespace, task.q), id) end
+  local goes = digits(math.max(task.e + LIMITS.stub_age_ms, task.iw or 0, now + 1))
+  if task.re and #task.re > LONG then
     task.re = nil
-    local goes = math.max(task.e + LIMITS.stub_age_ms, task.iw or 0, now + 1)
-    call('SET', task.key, packed_task(task), 'PXAT', digits(goes))
+    call('SET', task.key, packed_task(task), 'PXAT', goes)
+  else
+    call('PEXPIREAT', task.key, goes)
   end
 end
 
 if #names > 0 then
-  local items = {}
-  for index, name in ipairs(names) do items[index] = {string.match(name, '^([^:]+):(.+)$')} end
-  for index, task in ipairs(read_tasks(items)) do prune(items[index][1], items[index][2], task) end
+  local namespaces, ids = {}, {}
+  for index, name in ipairs(names) do namespaces[index], ids[index] = string.match(name, '^([^:]+):(.+)$') end
+  for index, task in ipairs(read_tasks(namespaces, ids)) do prune(namespaces[index], ids[index], task) end
   call('UNLINK', unpack(gone))
   call('ZREM', key_ended(), unpack(names))
 end

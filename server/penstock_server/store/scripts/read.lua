@@ -1,6 +1,6 @@
 -- read: reads tasks, and optionally notes that this server waits for what happens to them.
 --   uses   base task record
---   input  {server id or "", full, {{namespace, id} …}}; full: with spec
+--   input  {server id or "", full, namespaces, ids}; full: with spec; the last two have a value for every task
 --   gives  {now, for each task its record, or {}}
 --   safe to repeat: yes
 local server, full = input[1], input[2]
@@ -18,7 +18,7 @@ local function note_waiting(task)
 end
 
 local answers = {}
-for index, task in ipairs(read_tasks(input[3])) do
+for index, task in ipairs(read_tasks(input[3], input[4])) do
   if task then note_waiting(task) end
   answers[index] = record_of(task, full)
 end

@@ -28,7 +28,7 @@ local function reap(task)
   end
   if task.tt and task.tt <= now then
     keep_execution(task, 3, '', 'timed out: its total time ran out')
-    end_task(task, 7, 10, {execution = task.x, outcome = 3, session = task.w, reason = 5})
+    end_task(task, 7, 10, 3, 5)
     return 3
   end
   local accepted = task.ac == task.x

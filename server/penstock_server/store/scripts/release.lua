@@ -1,15 +1,15 @@
 -- release: gives leases back without an outcome.
 --   uses   base task events notes waiting policy ending leases
---   input  {items}, an item is {namespace, id, fence, random bits, reason, report}
---   gives  {word} for each item: ok · lease_lost
+--   input  {namespaces, ids, fences, random bits, reasons, reports}, a value in each for every task
+--   gives  {word} for each task: ok · lease_lost
 --   safe to repeat: yes, a second release under the same token answers ok again
-local words, found = {}, read_tasks(input)
-for index, item in ipairs(input) do
-  local task = found[index]
-  local word = proof(task, item[3], item[4])
+local namespaces, ids, fences, randoms, reasons, reports = unpack(input)
+local words = {}
+for index, task in ipairs(read_tasks(namespaces, ids)) do
+  local word = proof(task, fences[index], randoms[index])
   if word == 'ok' then
     drop_lease(task)
-    give_back(task, item[5], item[6])
+    give_back(task, reasons[index], reports[index])
   elseif word == 'ended' then
     word = told_again(task, 7)
   end

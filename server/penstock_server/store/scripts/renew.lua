@@ -1,14 +1,15 @@
 -- renew: begins the terms of leases anew, notes progress, and says which tasks are to be cancelled.
 --   uses   base task events notes waiting policy ending leases
---   input  {session, items}, an item is {namespace, id, fence, random bits, progress or ""}
---   gives  {word, term ms, cancel requested} for each item; words: ok · lease_lost
+--   input  {{{namespace, session} …}, {namespaces, ids, fences, random bits, progress or ""}}, in the second a value in each
+--          for every task
+--   gives  {word, term ms, cancel requested} for each task; words: ok · lease_lost
 --   safe to repeat: yes
 --   An expired lease that was not reaped yet is renewed: nobody else has the task.
 local function note_progress(task, progress)
   call('SET', key_progress(task.namespace, task.id), cmsgpack.pack({now, progress}))
   task.sq = task.sq + 1
   set(task, 'hs', now)
-  emit(task.namespace, task.q, task.y, {task.id, 4, task.sq, 4, task.x, 0, task.a, 0, 0, task.w, progress})
+  emit(task.namespace, task.q, task.y, task.id, 4, task.sq, 4, task.x, 0, task.a, 0, 0, task.w, progress)
 end
 
 local function renew(task, progress)
@@ -23,11 +24,11 @@ local function renew(task, progress)
   return {'ok', term, task.cq and 1 or 0}
 end
 
-local answers, found = {}, read_tasks(input[2])
-for index, item in ipairs(input[2]) do
-  local task = found[index]
-  if proof(task, item[3], item[4]) == 'ok' then
-    answers[index] = renew(task, item[5])
+local namespaces, ids, fences, randoms, progress = unpack(input[2])
+local answers = {}
+for index, task in ipairs(read_tasks(namespaces, ids)) do
+  if proof(task, fences[index], randoms[index]) == 'ok' then
+    answers[index] = renew(task, progress[index])
   else
     answers[index] = {'lease_lost', 0, 0}
   end

@@ -50,7 +50,7 @@ task.r = 0
 set(task, 'a0', task.a)
 set(task, 'k0', task.k)
 set(task, 'd', now)
-wait_again(task, 11, due, {})
+wait_again(task, 11, due)
 if request_id ~= '' then
   call('SET', key_request(namespace, request_id), id, 'PX', digits(LIMITS.request_window_ms))
 end

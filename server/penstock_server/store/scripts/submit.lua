@@ -1,11 +1,11 @@
 -- submit: takes tasks in.
 --   uses   base task events notes waiting ending
 --   flags  none: a full store refuses new tasks
---   input  {calls}, a call is {namespace, request id or "", all or none, task ids, items, queues with a waiting poll here,
---          server to tell of the ends or ""}
---          an item is {queue, type, priority, fairness key, due ms or 0, delay ms, spec, timers, idempotency}; the last one
---          or two may be missing: timers is a map of task fields to ms, idempotency is {key, window ms, policy (0 return,
---          1 refuse, 2 replace), spec hash}
+--   input  {calls}, a call is {namespace, request id or "", all or none, task ids, kinds, items, queues with a waiting poll
+--          here, server to tell of the ends or ""}
+--          a kind is what many items share: {queue, type, priority, fairness key, due ms or 0, delay ms}
+--          an item is {kind number, spec, timers, idempotency}; the last one or two may be missing: timers is a map of task
+--          fields to ms, idempotency is {key, window ms, policy (0 return, 1 refuse, 2 replace), spec hash}
 --   gives  {now, answers}, for each call {first task id, results}, for each item its state if it was taken under its id,
 --          else {word, task id, state}; words: taken · existing · exists · reused · full · too_many_queues · aborted
 --   safe to repeat: with a request id or an idempotency key
@@ -28,10 +28,21 @@ local function has_room(namespace, tasks, bytes)
   return before[1] + tasks <= LIMITS.backlog_count and before[2] + bytes <= LIMITS.backlog_bytes
 end
 
+-- The kinds of the call at hand, by their number.
+local kinds
+
+local function read_kinds(rows)
+  kinds = {}
+  for number, row in ipairs(rows) do
+    local queue, type, priority, group, due, delay = unpack(row)
+    if due == 0 and delay > 0 then due = now + delay end
+    kinds[number] = {queue = queue, type = type, priority = priority, group = group, due = due, state = due > now and 2 or 3}
+  end
+end
+
 -- What an idempotency key says about an item: nil if the item is new, else a result, or 'replace' and the task that must give way.
-local function under_key(namespace, item)
-  local idempotency = item[9]
-  local value = idempotency and call('GET', key_idempotency(namespace, item[1], idempotency[1]))
+local function under_key(namespace, queue, idempotency)
+  local value = call('GET', key_idempotency(namespace, queue, idempotency[1]))
   if not value then return nil end
   local id, hash = string.sub(value, 1, 26), string.sub(value, 27)
   local state = (read_task(namespace, id) or {s = 0}).s
@@ -42,10 +53,11 @@ end
 
 -- What stands against an item, or what it is already. nil: it may be taken. Writes nothing.
 local function obstacle(namespace, item)
-  local known = under_key(namespace, item)
+  local queue, spec, idempotency = kinds[item[1]].queue, item[2], item[4]
+  local known = idempotency and under_key(namespace, queue, idempotency)
   if known and known[1] ~= 'replace' then return known end
-  if not queue_fits(namespace, item[1]) then return {'too_many_queues', '', 0} end
-  if not has_room(namespace, 1, #item[7]) then return {'full', '', 0} end
+  if not queue_fits(namespace, queue) then return {'too_many_queues', '', 0} end
+  if not has_room(namespace, 1, #spec) then return {'full', '', 0} end
   item.replaces = known and known[2]
   return nil
 end
@@ -55,35 +67,34 @@ local function replace(namespace, id)
   local task = read_task(namespace, id)
   -- It may have come with this very call: then its entries are not written yet.
   write_waiting()
-  if unwait(namespace, task.q, task.y, task.g, id) then end_task(task, 7, 10, {reason = 4}) end
+  if unwait(namespace, task.q, task.y, task.g, id) then end_task(task, 7, 10, nil, 4) end
 end
 
-local function remember_key(namespace, item, task)
-  local key, window, hash = item[9][1], item[9][2], item[9][4]
-  call('SET', key_idempotency(namespace, item[1], key), task.id .. hash)
+local function remember_key(namespace, idempotency, task)
+  local key, window, hash = idempotency[1], idempotency[2], idempotency[4]
+  call('SET', key_idempotency(namespace, task.q, key), task.id .. hash)
   set(task, 'ik', key)
   set(task, 'iw', now + window)
 end
 
-local NO_TIMERS = {}
-
 local function take(namespace, id, item, here, waiting)
-  local queue, type, priority, group, due, spec = item[1], item[2], item[3], item[4], item[5], item[7]
-  if due == 0 and item[6] > 0 then due = now + item[6] end
-  local state = due > now and 2 or 3
+  local kind, spec, timers, idempotency = kinds[item[1]], item[2], item[3], item[4]
+  local queue, type, group, state = kind.queue, kind.type, kind.group, kind.state
   -- In the order of TASK_FIELDS: no change, attempt, execution, crash or release yet but the first.
-  local task = task_of(namespace, id, key_task(namespace, id), state, queue, type, group, priority, now, #spec, 1, 0, 0, 0, 0)
-  if state == 2 then set(task, 'd', due) end
-  if waiting ~= '' then set(task, 'wt', waiting) end
-  for name, value in pairs(item[8] or NO_TIMERS) do set(task, name, name == 'tt' and now + value or value) end
+  local task = task_of(namespace, id, key_task(namespace, id), state, queue, type, group, kind.priority, now, #spec, 1, 0, 0, 0, 0)
   tasks[task.key] = task
-  if item[9] then remember_key(namespace, item, task) end
-  write_later(key_spec(namespace, id), spec)
   save(task)
-  if state == 3 then make_ready(namespace, queue, type, group, priority, now, id, here[queue]) end
-  set_timer(namespace, queue, state, waiting_timer(state, due, task.ts, task.tt), id)
+  if state == 2 then set(task, 'd', kind.due) end
+  if waiting ~= '' then set(task, 'wt', waiting) end
+  if timers then
+    for name, value in pairs(timers) do set(task, name, name == 'tt' and now + value or value) end
+  end
+  if idempotency then remember_key(namespace, idempotency, task) end
+  write_later(key_spec(namespace, id), spec)
+  if state == 3 then make_ready(namespace, queue, type, group, kind.priority, now, id, here[queue]) end
+  if state == 2 or timers then set_timer(namespace, queue, state, waiting_timer(state, kind.due, task.ts, task.tt), id) end
   count_backlog(namespace, 1, #spec)
-  emit(namespace, queue, type, state == 3 and {id, 1, 1, 3} or {id, 1, 1, 2, 0, 0, 0, 0, due})
+  emit(namespace, queue, type, id, 1, 1, state, 0, 0, 0, 0, state == 2 and kind.due)
   return state
 end
 
@@ -91,7 +102,7 @@ local function settle(namespace, id, item, here, waiting)
   local result = obstacle(namespace, item)
   if result then return result end
   if item.replaces then replace(namespace, item.replaces) end
-  open_queue(namespace, item[1])
+  open_queue(namespace, kinds[item[1]].queue)
   return take(namespace, id, item, here, waiting)
 end
 
@@ -99,20 +110,21 @@ end
 local function first_misfit(namespace, items)
   local bytes, seen, opened, room = 0, {}, {}, LIMITS.queues_per_namespace - call('ZCARD', key_queues(namespace))
   for position, item in ipairs(items) do
-    bytes = bytes + #item[7]
+    local queue, idempotency = kinds[item[1]].queue, item[4]
+    bytes = bytes + #item[2]
     local result = obstacle(namespace, item)
     if result and result[1] ~= 'existing' then return position, result end
-    if not opened[item[1]] and not queue_of(namespace, item[1]) then
-      opened[item[1]], room = true, room - 1
+    if not opened[queue] and not queue_of(namespace, queue) then
+      opened[queue], room = true, room - 1
       if room < 0 then return position, {'too_many_queues', '', 0} end
     end
-    if item[9] then
-      local name = item[1] .. ':' .. item[9][1]
-      if seen[name] and item[9][3] ~= 2 then
-        if seen[name] ~= item[9][4] then return position, {'reused', '', 0} end
-        if item[9][3] == 1 then return position, {'exists', '', 0} end
+    if idempotency then
+      local name = queue .. ':' .. idempotency[1]
+      if seen[name] and idempotency[3] ~= 2 then
+        if seen[name] ~= idempotency[4] then return position, {'reused', '', 0} end
+        if idempotency[3] == 1 then return position, {'exists', '', 0} end
       end
-      seen[name] = item[9][4]
+      seen[name] = idempotency[4]
     end
   end
   if not has_room(namespace, #items, bytes) then return 1, {'full', '', 0} end
@@ -156,7 +168,7 @@ end
 -- The call was carried out before: its tasks are those of the first time. The caller works out ids that are left empty.
 -- What was refused then is tried again, and so is what it did not have then: nothing is answered for that was never stored.
 local function repeated(namespace, request, stored, here)
-  local items, results, apart = request[5], {}, {}
+  local items, results, apart = request[6], {}, {}
   local known = #stored > 26 and cmsgpack.unpack(string.sub(stored, 27)) or {1, {}}
   local count, pairs_apart = known[1], known[2]
   for position in ipairs(items) do
@@ -170,7 +182,7 @@ local function repeated(namespace, request, stored, here)
       results[position] = {'existing', id, 0}
     else
       id = request[4][position]
-      local result = settle(namespace, id, items[position], here, request[7])
+      local result = settle(namespace, id, items[position], here, request[8])
       -- The caller works ids out from that of the first time.
       if type(result) == 'number' then result = {'taken', id, result} end
       results[position] = result
@@ -188,12 +200,13 @@ local answers = {}
 for index, request in ipairs(input) do
   local namespace, request_id, ids = request[1], request[2], request[4]
   local here = {}
-  for _, queue in ipairs(request[6]) do here[queue] = true end
+  for _, queue in ipairs(request[7]) do here[queue] = true end
+  read_kinds(request[5])
   local stored = request_id ~= '' and call('GET', key_request(namespace, request_id))
   if stored then
     answers[index] = {string.sub(stored, 1, 26), repeated(namespace, request, stored, here)}
   else
-    local results, misfit = carry_out(namespace, request[3], ids, request[5], here, request[7])
+    local results, misfit = carry_out(namespace, request[3], ids, request[6], here, request[8])
     if request_id ~= '' and not misfit then
       local apart, taken = ids_apart(results)
       if taken then remember_call(namespace, request_id, ids[1], #results, apart) end

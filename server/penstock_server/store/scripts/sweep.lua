@@ -17,7 +17,7 @@ local function sweep(namespace, id)
   local task = read_task(namespace, id)
   if task and (task.s == 2 or task.s == 3) and not waits_anew(task) then
     swept = swept + 1
-    end_task(task, 7, 10, {reason = 3})
+    end_task(task, 7, 10, nil, 3)
   end
 end
 

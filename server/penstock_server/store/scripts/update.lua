@@ -14,6 +14,6 @@ call('SET', key_spec(namespace, id), spec)
 count_backlog(namespace, 0, #spec - task.n)
 task.n, task.p = #spec, input[5]
 if due < 0 then due = task.s == 2 and task.d or 0 elseif due <= now then set(task, 'd', now) end
-wait_again(task, 12, due, {})
+wait_again(task, 12, due)
 write_all()
 return cmsgpack.pack({'ok', task.s})

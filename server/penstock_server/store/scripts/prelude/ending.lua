@@ -72,25 +72,25 @@ local function release_key(task)
 end
 
 -- Ends the task. The caller has taken it out of the sets it was in.
---   event  {execution, outcome, reason, session, extra, knows}, what is known of them; `knows` is a server that learns of
---          the end from the answer
-local function end_task(task, state, kind, event)
+--   outcome  of the execution that ended with it, if one did
+--   knows    a server that learns of the end from the answer
+local function end_task(task, state, kind, outcome, reason, extra, knows)
   local goes = now + (task.rt or (state == 6 and LIMITS.dead_age_ms or LIMITS.ended_age_ms))
   task.s, task.sq, task.e = state, task.sq + 1, now
-  if event.reason then set(task, 'cr', event.reason) end
+  if reason then set(task, 'cr', reason) end
   save(task)
   local args = #ended_args
   ended_args[args + 1], ended_args[args + 2] = digits(goes), task.namespace .. ':' .. task.id
   if state == 6 then call('ZADD', key_dead(task.namespace, task.q), digits(now), task.id) end
   count_backlog(task.namespace, -1, -task.n)
-  release_key(task)
-  tell_waiting(task.wt, task.namespace, task.id, event.knows)
-  emit(task.namespace, task.q, task.y, {task.id, kind, task.sq, state, event.execution or 0, event.outcome or 0,
-    task.a, event.reason or 0, 0, event.session or '', event.extra})
+  if task.ik then release_key(task) end
+  if task.wt then tell_waiting(task.wt, task.namespace, task.id, knows) end
+  emit(task.namespace, task.q, task.y, task.id, kind, task.sq, state, outcome and task.x, outcome, task.a, reason, 0,
+    outcome and task.w, extra)
 end
 
 -- Makes a task wait: ready at once with its old time, or scheduled if `due_ms` is later than now.
-local function wait_again(task, kind, due_ms, event)
+local function wait_again(task, kind, due_ms, outcome, extra)
   local state = due_ms > now and 2 or 3
   task.s, task.sq = state, task.sq + 1
   set(task, 'u', now)
@@ -98,8 +98,8 @@ local function wait_again(task, kind, due_ms, event)
   if state == 3 then make_ready(task.namespace, task.q, task.y, task.g, task.p, task.d or task.c, task.id) end
   set_timer(task.namespace, task.q, state, waiting_timer(state, due_ms, task.ts, task.tt), task.id)
   tell_waiting(task.wt, task.namespace, task.id)
-  emit(task.namespace, task.q, task.y, {task.id, kind, task.sq, state, event.execution or 0, event.outcome or 0,
-    task.a, 0, state == 2 and due_ms or 0, event.session or '', event.extra})
+  emit(task.namespace, task.q, task.y, task.id, kind, task.sq, state, outcome and task.x, outcome, task.a, 0,
+    state == 2 and due_ms, outcome and task.w, extra)
 end
 
 local function write_all()

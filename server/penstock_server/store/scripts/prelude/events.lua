@@ -1,6 +1,6 @@
 -- events: collects what happened to tasks and writes one stream entry for the whole call.
---   An event is {id, kind, sequence, state, execution, outcome, attempt, cancel reason, due, session, extra}; positions
---   are only ever added, and trailing ones may be missing. Events of one namespace, queue and type share their names.
+--   An event is an array of id, kind, sequence, state, execution, outcome, attempt, cancel reason, due, session and extra.
+--   Those of one namespace, queue and type share their names: {namespace, queue, type, count, events one behind the other}.
 local event_groups, event_index, latest_group = {}, {}, {}
 
 -- The next event is mostly of the same queue and type as the latest.
@@ -10,7 +10,7 @@ local function event_group(namespace, queue, type)
   local name = namespace .. ':' .. queue .. ':' .. type
   group = event_index[name]
   if not group then
-    group = {namespace, queue, type, {}}
+    group = {namespace, queue, type, events = {}}
     event_index[name] = group
     event_groups[#event_groups + 1] = group
   end
@@ -18,14 +18,22 @@ local function event_group(namespace, queue, type)
   return group
 end
 
-local function emit(namespace, queue, type, event)
-  local events = event_group(namespace, queue, type)[4]
-  events[#events + 1] = event
+local ARRAY_OF_11 = string.char(0x9b)
+
+-- What is left out is 0, and a missing extra nil.
+local function emit(namespace, queue, type, id, kind, sequence, state, execution, outcome, attempt, reason, due, session, extra)
+  local events, packed = event_group(namespace, queue, type).events, packed
+  events[#events + 1] = ARRAY_OF_11 .. cmsgpack.pack(id) .. packed[kind] .. packed[sequence] .. packed[state]
+    .. packed[execution or 0] .. packed[outcome or 0] .. packed[attempt or 0] .. packed[reason or 0] .. packed[due or 0]
+    .. packed[session or ''] .. (extra and cmsgpack.pack(extra) or NIL)
 end
 
 local function write_events()
   if #event_groups == 0 then return end
-  local entry = cmsgpack.pack({1, now, event_groups})
+  for _, group in ipairs(event_groups) do
+    group[4], group[5], group.events = #group.events, table.concat(group.events), nil
+  end
+  local entry = cmsgpack.pack({2, now, event_groups})
   local count, bytes = call('INCR', key_event_count()), call('INCRBY', key_event_bytes(), #entry)
   call('XADD', key_events(), 'MAXLEN', '~', LIMITS.event_entries, '*', 'n', count, 'b', bytes, 'd', entry)
   event_groups, event_index, latest_group = {}, {}, {}

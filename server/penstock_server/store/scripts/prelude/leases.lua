@@ -51,12 +51,8 @@ end
 local function judge(task, failure)
   local policy = policy_of(task.namespace, task.id)
   local outcome = failure.outcome
-  local event = {execution = task.x, outcome = outcome, session = task.w, extra = failure.summary}
   keep_execution(task, outcome, failure.report, failure.note)
-  if task.cancelled or outcome == 4 then
-    event.reason = 1
-    return end_task(task, 7, 10, event)
-  end
+  if task.cancelled or outcome == 4 then return end_task(task, 7, 10, outcome, 1, failure.summary) end
   local crashed = outcome == 5 or outcome == 6
   if crashed then task.k = task.k + 1 else task.a = task.a + 1 end
   local attempts, crashes = task.a - (task.a0 or 0), task.k - (task.k0 or 0)
@@ -65,24 +61,19 @@ local function judge(task, failure)
     hopeless = hopeless or not failure.retryable
     for _, kind in ipairs(policy.non_retryable_kinds) do hopeless = hopeless or kind == failure.kind end
   end
-  if hopeless then return end_task(task, 6, 7, event) end
-  wait_again(task, 6, crashed and 0 or now + backoff(policy, attempts, failure.random), event)
+  if hopeless then return end_task(task, 6, 7, outcome, nil, failure.summary) end
+  wait_again(task, 6, crashed and 0 or now + backoff(policy, attempts, failure.random), outcome, failure.summary)
 end
 
 -- Gives the lease back: ready again at once, later if it goes on like this, and a dead letter in the end.
 --   reason   as ReleaseReason; shutdowns, lost replies and outages are borne with longer than what a worker refuses
 local function give_back(task, reason, report, note)
-  local event = {execution = task.x, outcome = 7, session = task.w}
   keep_execution(task, 7, report, note)
-  if task.cancelled then
-    event.reason = 1
-    return end_task(task, 7, 10, event)
-  end
+  if task.cancelled then return end_task(task, 7, 10, 7, 1) end
   task.r = task.r + 1
   if task.r > LIMITS.releases_in_a_row then
-    event.extra = 'released ' .. LIMITS.releases_in_a_row .. ' times in a row'
-    return end_task(task, 6, 7, event)
+    return end_task(task, 6, 7, 7, nil, 'released ' .. LIMITS.releases_in_a_row .. ' times in a row')
   end
   local steps = (reason == 3 or reason == 4) and task.r or task.r - 3
-  wait_again(task, 8, steps > 0 and now + math.min(1000 * 2 ^ (steps - 1), 60000) or 0, event)
+  wait_again(task, 8, steps > 0 and now + math.min(1000 * 2 ^ (steps - 1), 60000) or 0, 7)
 end

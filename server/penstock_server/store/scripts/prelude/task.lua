@@ -12,12 +12,12 @@ local function write_later(key, value)
 end
 
 -- A record that something else has written over is none: every script steps over it, and `audit` tells of it.
-local function unpacked_task(namespace, id, key, readable, ...)
-  if not readable or select('#', ...) ~= TASK_VALUES then return false end
-  local task = task_of(namespace, id, key, ...)
-  if task.rare then
+local function known_task(namespace, id, key, record)
+  local task = record and unpacked_task(namespace, id, key, record)
+  if task and task.rare then
     for name, value in pairs(task.rare) do task[name] = value end
   end
+  tasks[key] = task
   return task
 end
 
@@ -25,31 +25,30 @@ end
 local function read_task(namespace, id)
   local key = key_task(namespace, id)
   if tasks[key] == nil then
-    local packed = call('MGET', key)[1] -- GET would raise where something else than a string is
-    tasks[key] = packed and unpacked_task(namespace, id, key, pcall(cmsgpack.unpack, packed))
+    -- GET would raise where something else than a string is.
+    return known_task(namespace, id, key, call('MGET', key)[1])
   end
   return tasks[key]
 end
 
--- The tasks of {namespace, id} items, in their order; false for one that is not there.
-local function read_tasks(items)
-  local found, keys, positions = {}, {}, {}
-  for position, item in ipairs(items) do
-    local key = key_task(item[1], item[2])
+-- The tasks of these namespaces and ids, in their order; false for one that is not there.
+local function read_tasks(namespaces, ids)
+  local found, keys, positions, count = {}, {}, {}, 0
+  for position, id in ipairs(ids) do
+    local key = key_task(namespaces[position], id)
     local task = tasks[key]
     found[position] = task or false
     if task == nil then
-      keys[#keys + 1], positions[#positions + 1] = key, position
+      count = count + 1
+      keys[count], positions[count] = key, position
     end
   end
-  if #keys == 0 then return found end
-  for index, packed in ipairs(call('MGET', unpack(keys))) do
+  if count == 0 then return found end
+  for index, record in ipairs(call('MGET', unpack(keys))) do
     local key, position = keys[index], positions[index]
-    if tasks[key] == nil then -- it may stand among the items twice
-      local item = items[position]
-      tasks[key] = packed and unpacked_task(item[1], item[2], key, pcall(cmsgpack.unpack, packed))
-    end
-    found[position] = tasks[key]
+    local task = tasks[key] -- it may be asked for twice
+    if task == nil then task = known_task(namespaces[position], ids[position], key, record) end
+    found[position] = task
   end
   return found
 end
@@ -68,8 +67,6 @@ end
 
 -- Its keys are removed by the caller.
 local function forget(task) tasks[task.key] = false end
-
-local function packed_task(task) return cmsgpack.pack(values_of(task)) end
 
 local function write_tasks()
   for _, task in ipairs(changed) do
