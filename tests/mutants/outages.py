@@ -143,8 +143,8 @@ MUTANTS: Final = (
         promise="P7",
         mechanism="a delayed task waits in the server",
         file=f"{SCRIPTS}/submit.lua",
-        old="local state = due > now and 2 or 3",
-        new="local state = 3",
+        old="state = due > now and 2 or 3",
+        new="state = 3",
         tests=("tests/store/test_submit.py::test_a_delayed_task_waits_for_its_time",),
     ),
     Mutant(

@@ -16,7 +16,7 @@ TEMPLATES: Final = {
     # Goes when the full record goes.
     "spec": "spec:{namespace}:{id}",
     # string: small fields, msgpack one behind the other (TASK_FIELDS), then a map of what else
-    # there is (RARE_TASK_FIELDS) or nil. Outlives the spec as the stub of an ended task.
+    # there is (RARE_TASK_FIELDS) or false. Outlives the spec as the stub of an ended task.
     "task": "task:{namespace}:{id}",
     # list of ended executions (msgpack), oldest first, the latest ones only; one that succeeded
     # with a short report stands in the task's record instead. Goes with the spec.
@@ -127,7 +127,7 @@ Times in milliseconds. One that is absent is packed as nil. Their number and ord
 a field that is needed later is a rare one.
 """
 
-_ALWAYS_THERE: Final = frozenset("s q y g p c n sq a x k r".split())
+_ALWAYS_THERE: Final = frozenset(["s", "q", "y", "g", "p", "c", "n", "sq", "a", "x", "k", "r"])
 """Fields that no task lacks."""
 
 _EACH_ITS_OWN: Final = frozenset(["t", "re", "rare"])

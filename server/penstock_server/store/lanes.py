@@ -11,7 +11,7 @@ from .script_library import Script
 
 
 def columns(rows: Sequence[Sequence[Any]]) -> list[Any]:
-    """What scripts take of many rows: one list for each of their places, which Lua reads quicker."""
+    """What scripts take of many rows: a list for each place in them, which Lua reads quicker."""
     return list(zip(*rows, strict=True))
 
 

@@ -126,8 +126,8 @@ class LeaseStore:
             [ns, t.task_id, t.fence, t.random, report, server_id if t.task_id in awaited else ""]
             for ns, t, report in items
         ]
-        partitions = [item[1].partition for item in items]
-        answers = await self._by_partition("complete", partitions, rows, bytes_at=4)
+        tokens = [item[1] for item in items]
+        answers = await self._by_partition("complete", tokens, rows, bytes_at=4)
         return [
             answer == b"ok"
             if isinstance(answer, bytes)
@@ -165,9 +165,7 @@ class LeaseStore:
         return await self._end("release", items, rows)
 
     async def _end(self, verb: str, items: Sequence[Any], rows: list[list[Any]]) -> list[bool]:
-        words = await self._by_partition(
-            verb, [item[1].partition for item in items], rows, bytes_at=-1
-        )
+        words = await self._by_partition(verb, [item[1] for item in items], rows, bytes_at=-1)
         return [word == b"ok" for word in words]
 
     async def renew(
@@ -182,7 +180,7 @@ class LeaseStore:
             for namespace, t, progress in items
         ]
         answers = await self._by_partition(
-            "renew", [item[1].partition for item in items], rows, wrap=_with_sessions, bytes_at=4
+            "renew", [item[1] for item in items], rows, wrap=_with_sessions, bytes_at=4
         )
         return [
             Renewal(int(answer[1]), bool(answer[2])) if answer[0] == b"ok" else None
@@ -196,21 +194,22 @@ class LeaseStore:
         that is lost.
         """
         rows = [[namespace, t.task_id, t.fence, t.random, lines] for namespace, t, lines in items]
-        answers = await self._by_partition("log", [item[1].partition for item in items], rows)
+        answers = await self._by_partition("log", [item[1] for item in items], rows)
         return [int(answer[1]) if answer[0] == b"ok" else None for answer in answers]
 
     async def _by_partition(
         self,
         verb: str,
-        partitions: list[int],
+        tokens: list[LeaseToken],
         rows: list[list[Any]],
         *,
         wrap: Callable[[list[Any]], object] = columns,
         bytes_at: int | None = None,
     ) -> list[Any]:
         count = self._lanes.partitions
-        if count == 1 or len(set(partitions)) == 1:
-            return await self._in_chunks(verb, partitions[0] % count, rows, wrap, bytes_at)
+        if count == 1:
+            return await self._in_chunks(verb, 0, rows, wrap, bytes_at)
+        partitions = [token.partition for token in tokens]
         answers: list[Any] = [None] * len(rows)
         for partition in sorted(set(partitions)):
             places = [place for place, home in enumerate(partitions) if home == partition]
@@ -230,8 +229,7 @@ class LeaseStore:
         bytes_at: int | None,
     ) -> list[Any]:
         answers: list[Any] = []
-        for chunk in _chunks(rows, bytes_at):
-            size = sum(len(row[bytes_at]) for row in chunk) if bytes_at is not None else 0
+        for chunk, size in _chunks(rows, bytes_at):
             answers += await self._lanes.batch(verb, partition, chunk, size=size, wrap=wrap)
         return answers
 
@@ -252,20 +250,16 @@ class LeaseStore:
         ], bool(more)
 
 
-def _chunks(rows: list[list[Any]], bytes_at: int | None) -> list[list[list[Any]]]:
-    """At most 256 items and about 1 MiB for each call of a script."""
-    if len(rows) <= 256 and bytes_at is None:
-        return [rows]
-    chunks: list[list[list[Any]]] = [[]]
-    size = 0
-    for row in rows:
+def _chunks(rows: list[list[Any]], bytes_at: int | None) -> Iterator[tuple[list[list[Any]], int]]:
+    """At most 256 items and about 1 MiB for each call of a script, with their bytes."""
+    start = size = 0
+    for place, row in enumerate(rows):
         weight = len(row[bytes_at]) if bytes_at is not None else 0
-        if chunks[-1] and (len(chunks[-1]) >= 256 or size + weight > 1 << 20):
-            chunks.append([])
-            size = 0
-        chunks[-1].append(row)
+        if place > start and (place - start >= 256 or size + weight > 1 << 20):
+            yield rows[start:place], size
+            start, size = place, 0
         size += weight
-    return chunks
+    yield (rows[start:] if start else rows), size
 
 
 def _with_sessions(rows: list[list[Any]]) -> object:

@@ -98,7 +98,7 @@ local function put_back(candidates, position)
 end
 
 local lease_args, first_expiry = {}, math.huge
-local ARRAY_OF_8 = string.char(0x98)
+local ARRAY_OF_8 = string.char(0x98) -- what msgpack begins an array of so many values with
 
 local function lease(task, session, spec, into)
   local id = task.id

@@ -18,7 +18,7 @@ local function event_group(namespace, queue, type)
   return group
 end
 
-local ARRAY_OF_11 = string.char(0x9b)
+local ARRAY_OF_11 = string.char(0x9b) -- what msgpack begins an array of so many values with
 
 -- What is left out is 0, and a missing extra nil.
 local function emit(namespace, queue, type, id, kind, sequence, state, execution, outcome, attempt, reason, due, session, extra)
