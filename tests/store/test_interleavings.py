@@ -233,6 +233,7 @@ def program(request: pytest.FixtureRequest) -> Iterator[StoreProgram]:
         yield program
 
 
+@pytest.mark.timeout(300)  # half a minute on a machine that has nothing else to do
 @pytest.mark.parametrize(
     "first", [("lease", "a"), ("cancel", ""), ("wait", "")], ids=lambda step: step[0]
 )

@@ -205,7 +205,9 @@ def lua_task_fields() -> str:
     values = ", ".join([*TASK_FIELDS, "rare"])
     given = f"namespace, id, key, {values}"
     fields = ", ".join(f"{name} = {name}" for name in given.split(", "))
-    record = " .. ".join(_lua_packed(name) for name in values.split(", "))
+    pieces = [_lua_packed(name) for name in values.split(", ")]
+    size = list(TASK_FIELDS).index("n")
+    record, head, tail = (" .. ".join(part) for part in (pieces, pieces[:size], pieces[size + 1 :]))
     return f"""\
 local function task_of({given}) return {{{fields}}} end
 -- false if it is no record of a task, or one with more or fewer values.
@@ -216,7 +218,9 @@ end
 local function packed_task(task)
   local packed = packed
   return {record}
-end"""
+end
+-- What stands in front of the size of the spec, and what behind it.
+local function packed_around_size(task) return {head}, {tail} end"""
 
 
 def _lua_packed(name: str) -> str:

@@ -19,7 +19,7 @@ local function ask(task, grace)
   call('PUBLISH', 'penstock:directives', task.namespace .. ':' .. task.w)
   if first then
     task.sq = task.sq + 1
-    emit(task.namespace, task.q, task.y, task.id, 9, task.sq, 4, task.x, 0, task.a, 0, 0, task.w)
+    emit(task.namespace, task.q, task.y, task.id, event(9, task.sq, 4, task.x, 0, task.a, 0, 0, task.w))
   end
   return {'asked', 4}
 end

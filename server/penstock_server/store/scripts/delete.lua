@@ -14,7 +14,7 @@ local function delete(task)
   call('ZREM', key_ended(), namespace .. ':' .. id)
   call('ZREM', key_dead(namespace, task.q), id)
   tell_waiting(task.wt, namespace, id)
-  emit(namespace, task.q, task.y, id, 13, task.sq + 1, task.s)
+  emit(namespace, task.q, task.y, id, event(13, task.sq + 1, task.s))
   return {'ok', task.s}
 end
 

@@ -118,7 +118,7 @@ local function lease(task, session, spec, into)
   local args = #lease_args
   lease_args[args + 1], lease_args[args + 2] = digits(expiry), id
   first_expiry = math.min(first_expiry, expiry)
-  emit(namespace, queue, task.y, id, 3, task.sq, 4, task.x, 0, task.a, 0, 0, session)
+  emit(namespace, queue, task.y, id, event(3, task.sq, 4, task.x, 0, task.a, 0, 0, session))
   local position = #into.rows + 1
   into.rows[position] = ARRAY_OF_8 .. cmsgpack.pack(id) .. packed[task.f] .. packed[task.x] .. packed[task.a + 1]
     .. packed[task.k] .. packed[task.c] .. packed[task.d or task.c] .. packed[term]

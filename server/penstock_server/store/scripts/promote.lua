@@ -15,7 +15,7 @@ local function promote(task)
   set(task, 'u', now)
   make_ready(task.namespace, task.q, task.y, task.g, task.p, task.d, task.id)
   set_timer(task.namespace, task.q, 3, waiting_timer(3, 0, task.ts, task.tt), task.id)
-  emit(task.namespace, task.q, task.y, task.id, 2, task.sq, 3, 0, 0, task.a)
+  emit(task.namespace, task.q, task.y, task.id, event(2, task.sq, 3, 0, 0, task.a))
 end
 
 local function promote_set(namespace, key)

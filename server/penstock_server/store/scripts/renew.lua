@@ -9,7 +9,7 @@ local function note_progress(task, progress)
   call('SET', key_progress(task.namespace, task.id), cmsgpack.pack({now, progress}))
   task.sq = task.sq + 1
   set(task, 'hs', now)
-  emit(task.namespace, task.q, task.y, task.id, 4, task.sq, 4, task.x, 0, task.a, 0, 0, task.w, progress)
+  emit(task.namespace, task.q, task.y, task.id, event(4, task.sq, 4, task.x, 0, task.a, 0, 0, task.w, progress))
 end
 
 local function renew(task, progress)

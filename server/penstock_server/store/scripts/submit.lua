@@ -36,7 +36,9 @@ local function read_kinds(rows)
   for number, row in ipairs(rows) do
     local queue, type, priority, group, due, delay = unpack(row)
     if due == 0 and delay > 0 then due = now + delay end
-    kinds[number] = {queue = queue, type = type, priority = priority, group = group, due = due, state = due > now and 2 or 3}
+    local state = due > now and 2 or 3
+    kinds[number] = {queue = queue, type = type, priority = priority, group = group, due = due, state = state,
+      event = event(1, 1, state, 0, 0, 0, 0, state == 2 and due)}
   end
 end
 
@@ -77,24 +79,42 @@ local function remember_key(namespace, idempotency, task)
   set(task, 'iw', now + window)
 end
 
-local function take(namespace, id, item, here, waiting)
-  local kind, spec, timers, idempotency = kinds[item[1]], item[2], item[3], item[4]
-  local queue, type, group, state = kind.queue, kind.type, kind.group, kind.state
+local function new_task(namespace, id, kind, size, waiting)
   -- In the order of TASK_FIELDS: no change, attempt, execution, crash or release yet but the first.
-  local task = task_of(namespace, id, key_task(namespace, id), state, queue, type, group, kind.priority, now, #spec, 1, 0, 0, 0, 0)
-  tasks[task.key] = task
-  save(task)
-  if state == 2 then set(task, 'd', kind.due) end
+  local task = task_of(namespace, id, key_task(namespace, id), kind.state, kind.queue, kind.type, kind.group, kind.priority, now,
+    size, 1, 0, 0, 0, 0)
+  task.changed = true -- whoever takes it sees that it is written
+  if kind.state == 2 then set(task, 'd', kind.due) end
   if waiting ~= '' then set(task, 'wt', waiting) end
-  if timers then
-    for name, value in pairs(timers) do set(task, name, name == 'tt' and now + value or value) end
-  end
-  if idempotency then remember_key(namespace, idempotency, task) end
+  return task
+end
+
+-- A task whose record is like no other's. Gives when its timers run out.
+local function take_special(namespace, id, item, kind, waiting)
+  local task = new_task(namespace, id, kind, #item[2], waiting)
+  tasks[task.key], task.changed = task, false
+  save(task)
+  for name, value in pairs(item[3]) do set(task, name, name == 'tt' and now + value or value) end
+  if item[4] then remember_key(namespace, item[4], task) end
+  return waiting_timer(kind.state, kind.due, task.ts, task.tt)
+end
+
+-- No record says whose it is: but for the size of the spec, tasks of one kind that come together have the same one.
+local function take_plain(namespace, id, kind, size, waiting)
+  if not kind.head then kind.head, kind.tail = packed_around_size(new_task(namespace, id, kind, size, waiting)) end
+  write_later(key_task(namespace, id), kind.head .. packed[size] .. kind.tail)
+  return waiting_timer(kind.state, kind.due)
+end
+
+local function take(namespace, id, item, here, waiting)
+  local kind, spec = kinds[item[1]], item[2]
+  local queue, type, state = kind.queue, kind.type, kind.state
+  local timer = item[3] and take_special(namespace, id, item, kind, waiting) or take_plain(namespace, id, kind, #spec, waiting)
   write_later(key_spec(namespace, id), spec)
-  if state == 3 then make_ready(namespace, queue, type, group, kind.priority, now, id, here[queue]) end
-  if state == 2 or timers then set_timer(namespace, queue, state, waiting_timer(state, kind.due, task.ts, task.tt), id) end
+  if state == 3 then make_ready(namespace, queue, type, kind.group, kind.priority, now, id, here[queue]) end
+  set_timer(namespace, queue, state, timer, id)
   count_backlog(namespace, 1, #spec)
-  emit(namespace, queue, type, id, 1, 1, state, 0, 0, 0, 0, state == 2 and kind.due)
+  emit(namespace, queue, type, id, kind.event)
   return state
 end
 

@@ -85,8 +85,8 @@ local function end_task(task, state, kind, outcome, reason, extra, knows)
   count_backlog(task.namespace, -1, -task.n)
   if task.ik then release_key(task) end
   if task.wt then tell_waiting(task.wt, task.namespace, task.id, knows) end
-  emit(task.namespace, task.q, task.y, task.id, kind, task.sq, state, outcome and task.x, outcome, task.a, reason, 0,
-    outcome and task.w, extra)
+  emit(task.namespace, task.q, task.y, task.id,
+    event(kind, task.sq, state, outcome and task.x, outcome, task.a, reason, 0, outcome and task.w, extra))
 end
 
 -- Makes a task wait: ready at once with its old time, or scheduled if `due_ms` is later than now.
@@ -98,8 +98,8 @@ local function wait_again(task, kind, due_ms, outcome, extra)
   if state == 3 then make_ready(task.namespace, task.q, task.y, task.g, task.p, task.d or task.c, task.id) end
   set_timer(task.namespace, task.q, state, waiting_timer(state, due_ms, task.ts, task.tt), task.id)
   tell_waiting(task.wt, task.namespace, task.id)
-  emit(task.namespace, task.q, task.y, task.id, kind, task.sq, state, outcome and task.x, outcome, task.a, 0,
-    state == 2 and due_ms, outcome and task.w, extra)
+  emit(task.namespace, task.q, task.y, task.id,
+    event(kind, task.sq, state, outcome and task.x, outcome, task.a, 0, state == 2 and due_ms, outcome and task.w, extra))
 end
 
 local function write_all()

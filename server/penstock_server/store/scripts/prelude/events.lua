@@ -20,12 +20,17 @@ end
 
 local ARRAY_OF_11 = string.char(0x9b) -- what msgpack begins an array of so many values with
 
--- What is left out is 0, and a missing extra nil.
-local function emit(namespace, queue, type, id, kind, sequence, state, execution, outcome, attempt, reason, due, session, extra)
-  local events, packed = event_group(namespace, queue, type).events, packed
-  events[#events + 1] = ARRAY_OF_11 .. cmsgpack.pack(id) .. packed[kind] .. packed[sequence] .. packed[state]
-    .. packed[execution or 0] .. packed[outcome or 0] .. packed[attempt or 0] .. packed[reason or 0] .. packed[due or 0]
-    .. packed[session or ''] .. (extra and cmsgpack.pack(extra) or NIL)
+-- What an event tells besides whose it is. What is left out is 0, and a missing extra nil.
+local function event(kind, sequence, state, execution, outcome, attempt, reason, due, session, extra)
+  local packed = packed
+  return packed[kind] .. packed[sequence] .. packed[state] .. packed[execution or 0] .. packed[outcome or 0]
+    .. packed[attempt or 0] .. packed[reason or 0] .. packed[due or 0] .. packed[session or '']
+    .. (extra and cmsgpack.pack(extra) or NIL)
+end
+
+local function emit(namespace, queue, type, id, event)
+  local events = event_group(namespace, queue, type).events
+  events[#events + 1] = ARRAY_OF_11 .. cmsgpack.pack(id) .. event
 end
 
 local function write_events()
