@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
@@ -12,8 +13,8 @@ from penstock_server.model.errors import (
     QueueNotFound,
     TaskStateConflict,
 )
-from penstock_server.model.lifecycle import CancelReason, TaskState
-from penstock_server.model.records import StoreLimits, Submitted
+from penstock_server.model.lifecycle import CancelReason, ReleaseReason, TaskState
+from penstock_server.model.records import LeaseRecord, StoreLimits, Submitted
 from support.stores import NAMESPACE, QUEUE, Bench, draft
 
 SMALL = StoreLimits(ended_count=3)
@@ -237,6 +238,56 @@ async def test_full_records_go_by_age_and_leave_a_stub(bench: Bench):
     assert await bench.complete(lease), "a late repeat gets a true answer"
     assert await bench.log(lease, (1, b"a line"), (2, b"another")) is not None
     await stub_of(bench, lease.task_id)
+
+
+async def runs_once(bench: Bench, lease: LeaseRecord) -> None:
+    await bench.complete(lease, b"short")
+
+
+async def tells_much(bench: Bench, lease: LeaseRecord) -> None:
+    await bench.complete(lease, b"x" * 1_000)
+
+
+async def writes_a_line(bench: Bench, lease: LeaseRecord) -> None:
+    await bench.log(lease, (1, b"a line"))
+    await bench.complete(lease, b"short")
+
+
+async def tells_its_progress(bench: Bench, lease: LeaseRecord) -> None:
+    await bench.accept(lease, progress=b"half")
+    await bench.complete(lease, b"short")
+
+
+async def runs_again(bench: Bench, lease: LeaseRecord) -> None:
+    await bench.log(lease, (1, b"a line"))
+    await bench.release(lease, ReleaseReason.SHUTDOWN)
+    await bench.complete(await bench.lease(), b"short")
+
+
+@pytest.mark.parametrize(
+    "run", [runs_once, tells_much, writes_a_line, tells_its_progress, runs_again]
+)
+async def test_whatever_a_task_did_its_stub_alone_is_left(
+    bench: Bench, run: Callable[[Bench, LeaseRecord], Awaitable[None]]
+):
+    await bench.add(timers={"rt": 0})
+    lease = await bench.lease()
+    await run(bench, lease)
+
+    assert await bench.prune() == 1
+
+    stub = await stub_of(bench, lease.task_id)
+    assert stub.last_execution is None, "its result has gone"
+
+
+async def test_a_name_that_is_no_task_keeps_no_other_from_going(bench: Bench):
+    await bench.redis.zadd(f"{{p{bench.home}}}:ended", {"nonsense": 0})
+    task_id = await bench.add(timers={"rt": 0})
+    await bench.complete(await bench.lease())
+
+    assert await bench.prune() == 2
+
+    await stub_of(bench, task_id)
 
 
 @pytest.mark.parametrize("limits", [SHORT], ids=["short ages"])

@@ -37,14 +37,14 @@ class Audit:
             partition, self._cursors.get(partition, 0), f"{prefix}*", _KEYS_A_LOOK
         )
         self._cursors[partition] = cursor
-        tasks = [name.removeprefix(prefix).split(":", 1) for name in names]
+        tasks = [name.removeprefix(prefix).partition(":")[::2] for name in names]
         return await self._mend(partition, tasks)
 
     def is_under_way(self, partition: int) -> bool:
         """Whether the walk through a partition has begun and is not at its end."""
         return self._cursors.get(partition, 0) != 0
 
-    async def _mend(self, partition: int, tasks: Sequence[list[str]]) -> list[Mended]:
+    async def _mend(self, partition: int, tasks: Sequence[tuple[str, ...]]) -> list[Mended]:
         mended: list[Mended] = []
         for start in range(0, len(tasks), 256):
             chunk = tasks[start : start + 256]

@@ -20,7 +20,7 @@ Kind = tuple[str, str, int, str, int, int]
 
 
 class SubmitCall(NamedTuple):
-    """One call as the script `submit` takes it."""
+    """One call, its fields in the order in which the script `submit` takes them."""
 
     namespace: str
     request_id: str
@@ -32,6 +32,7 @@ class SubmitCall(NamedTuple):
     here: Sequence[str]
     """Queues with a poll that waits here."""
     waiting_server: str
+    """Told when one of the tasks ends; empty: nobody."""
 
 
 class Turn(Protocol):
@@ -73,7 +74,7 @@ class HandOff:
 
     async def send(self, partition: int, calls: list[SubmitCall]) -> list[Any]:
         """Submits; gives clock, first task id and results for each call."""
-        queues = {(call.namespace, queue) for call in calls for queue in call.here}
+        queues = dict.fromkeys((call.namespace, queue) for call in calls for queue in call.here)
         few = sum(len(call.items) for call in calls) <= _MOST_ITEMS
         offered = self._begin(calls) if few and queues else None
         if offered is None:
@@ -82,7 +83,7 @@ class HandOff:
             name, wanted, turn = offered
             (now_ms, answers), leased = await self._submit_and_lease(partition, calls, name, turn)
             if leased >= wanted:
-                queues.discard(name)
+                del queues[name]
         if self.takers is not None:
             for namespace, queue in queues:
                 self.takers.on_queue(namespace, queue)

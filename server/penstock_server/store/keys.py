@@ -123,14 +123,14 @@ TASK_FIELDS: Final = {
 }
 """Fields of a task's record that nearly every task has, in the order in which they are packed.
 
-Times in milliseconds. One that is absent is packed as nil. Their number and order are the layout:
-a field that is needed later is a rare one.
+Times in milliseconds. One that is absent is packed as nil, and a record without rare ones ends with
+false. Their number and order are the layout: a field that is needed later is a rare one.
 """
 
-_ALWAYS_THERE: Final = frozenset(["s", "q", "y", "g", "p", "c", "n", "sq", "a", "x", "k", "r"])
+ALWAYS_THERE: Final = frozenset(["s", "q", "y", "g", "p", "c", "n", "sq", "a", "x", "k", "r"])
 """Fields that no task lacks."""
 
-_EACH_ITS_OWN: Final = frozenset(["t", "re", "rare"])
+EACH_ITS_OWN: Final = frozenset(["t", "re"])
 """Fields whose values tasks do not share: a script gains nothing by keeping how they are packed."""
 
 RARE_TASK_FIELDS: Final = {
@@ -205,12 +205,13 @@ def lua_task_fields() -> str:
     values = ", ".join([*TASK_FIELDS, "rare"])
     given = f"namespace, id, key, {values}"
     fields = ", ".join(f"{name} = {name}" for name in given.split(", "))
-    pieces = [_lua_packed(name) for name in values.split(", ")]
+    pieces = [_lua_packed(name) for name in TASK_FIELDS]
+    pieces.append("(task.rare and cmsgpack.pack(task.rare) or packed[false])")
     size = list(TASK_FIELDS).index("n")
     record, head, tail = (" .. ".join(part) for part in (pieces, pieces[:size], pieces[size + 1 :]))
     return f"""\
 local function task_of({given}) return {{{fields}}} end
--- false if it is no record of a task, or one with more or fewer values.
+-- false if it is no record of a task, or one with another number of values.
 local function unpacked_task(namespace, id, key, record)
   local readable, {values}, more = pcall(cmsgpack.unpack, record)
   return readable and rare ~= nil and more == nil and task_of({given})
@@ -224,10 +225,11 @@ local function packed_around_size(task) return {head}, {tail} end"""
 
 
 def _lua_packed(name: str) -> str:
-    if name in _ALWAYS_THERE:
+    if name in ALWAYS_THERE:
         return f"packed[task.{name}]"
-    packed = f"cmsgpack.pack(task.{name})" if name in _EACH_ITS_OWN else f"packed[task.{name}]"
-    return f"(task.{name} and {packed} or {'packed[false]' if name == 'rare' else 'NIL'})"
+    if name in EACH_ITS_OWN:
+        return f"(task.{name} and cmsgpack.pack(task.{name}) or NIL)"
+    return f"(task.{name} and packed[task.{name}] or NIL)"
 
 
 def _lua_function(kind: str) -> str:

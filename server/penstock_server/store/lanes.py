@@ -42,7 +42,7 @@ class Lanes:
         *,
         size: int = 0,
         weight: int | None = None,
-        wrap: Callable[[list[Any]], object] | None = None,
+        wrap: Callable[[list[Any]], object] = columns,
         send: Callable[[int, list[Any]], Awaitable[list[Any]]] | None = None,
     ) -> list[Any]:
         """Calls a script together with other callers' items; gives one answer for each item.
@@ -58,12 +58,12 @@ class Lanes:
         return await batcher.call(items, size=size, weight=weight)
 
     def _sender(
-        self, verb: str, partition: int, wrap: Callable[[list[Any]], object] | None
+        self, verb: str, partition: int, wrap: Callable[[list[Any]], object]
     ) -> Callable[[list[Any]], Awaitable[list[Any]]]:
         script, run = self._scripts[verb], self.connection.run
 
         async def send(items: list[Any]) -> list[Any]:
-            answers: list[Any] = await run(script, partition, wrap(items) if wrap else items)
+            answers: list[Any] = await run(script, partition, wrap(items))
             return answers
 
         return send

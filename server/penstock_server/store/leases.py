@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import islice
 from typing import Any, NamedTuple
 
 from penstock_server.model.lease_token import RANDOM_BYTES, LeaseToken
@@ -276,7 +277,7 @@ def lease_answers(answer: list[Any], random: bytes) -> tuple[int, list[PollAnswe
 def _poll_answer(result: list[Any], tokens: Iterator[bytes]) -> PollAnswer:
     word, (count, rows, specs, befores), directives = result
     before = dict(befores)
-    leases = zip(decode.array(count, rows), tokens, specs, strict=False)
+    leases = zip(decode.array(count, rows), islice(tokens, count), specs, strict=True)
     return PollAnswer(
         [
             _lease(row, random, stored, before.get(place))

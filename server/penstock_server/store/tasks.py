@@ -26,7 +26,7 @@ from penstock_server.model.records import (
 
 from . import decode, keys
 from .hand_off import HandOff, Kind, SubmitCall
-from .lanes import Lanes, columns
+from .lanes import Lanes
 from .policy import with_policy
 
 _NO_TIMERS: Final[Mapping[str, int]] = {}
@@ -177,7 +177,7 @@ class TaskStore:
         Raises `TaskNotFound`, `TaskStateConflict`.
         """
         (answer,) = await self._lanes.batch(
-            "cancel", self._partition(task_id), [[namespace, task_id, grace_ms]], wrap=columns
+            "cancel", self._partition(task_id), [[namespace, task_id, grace_ms]]
         )
         _raise_for(answer, namespace, task_id, "cancelled")
 
@@ -233,7 +233,7 @@ class TaskStore:
     async def delete(self, namespace: str, task_id: str) -> None:
         """Deletes the record of an ended task. Raises `TaskNotFound`, `TaskStateConflict`."""
         (answer,) = await self._lanes.batch(
-            "delete", self._partition(task_id), [[namespace, task_id]], wrap=columns
+            "delete", self._partition(task_id), [[namespace, task_id]]
         )
         _raise_for(answer, namespace, task_id, "deleted")
 

@@ -38,6 +38,11 @@ def test_a_rare_field_is_changed_by_set_only_and_no_other_one_is(path: Path) -> 
     assert names_in(text, r"\bset\(task, '(\w+)'") <= set(keys.RARE_TASK_FIELDS)
 
 
+def test_how_a_field_is_packed_is_said_of_fields_that_there_are() -> None:
+    assert keys.TASK_FIELDS.keys() >= keys.ALWAYS_THERE
+    assert keys.TASK_FIELDS.keys() - keys.ALWAYS_THERE > keys.EACH_ITS_OWN
+
+
 def test_the_checks_see_both_ways_to_change_a_field() -> None:
     texts = [path.read_text() for path in SCRIPTS]
 

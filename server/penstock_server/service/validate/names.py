@@ -1,7 +1,6 @@
 """Checks of names and identifiers."""
 
 import re
-from functools import lru_cache
 from typing import Final
 
 from penstock_server.model.ids import is_task_id
@@ -17,9 +16,9 @@ QUEUE: Final = name(
     "1 to 128 characters of A-Z a-z 0-9 . _ -, the first one a letter or digit",
 )
 TASK_TYPE: Final = QUEUE
-fits_queue: Final = lru_cache(maxsize=1024)(re.compile(QUEUE_PATTERN).fullmatch)
+fits_queue: Final = re.compile(QUEUE_PATTERN).fullmatch
 """Tells names of queues and types from others, for checks that look at more than one field at
-once. The same few come again and again."""
+once."""
 SESSION_ID: Final = name("[A-Za-z0-9._-]{1,64}", "1 to 64 characters of A-Z a-z 0-9 . _ -")
 REQUEST_ID: Final = name("[A-Za-z0-9._-]{1,64}", "at most 64 characters of A-Z a-z 0-9 . _ -")
 LABEL_KEY: Final = name(

@@ -2,7 +2,7 @@
 --   uses   base task events notes waiting policy ending leases record
 --   input  {namespaces, ids, fences, random bits, reports, servers that wait for the task and ask for its record, or ""}, a
 --          value in each for every task
---   gives  {word} for each item: ok · lease_lost; {now, record} in place of ok where the record was asked for
+--   gives  {word} for each task: ok · lease_lost; {now, record} in place of ok where the record was asked for
 --   safe to repeat: yes, the same end under the same token answers ok again
 -- A longer one would have to be read with every look at the task.
 local SHORT = 256

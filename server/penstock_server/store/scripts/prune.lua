@@ -15,9 +15,6 @@ local gone = {}
 -- Taken in, leased once, ended with its result in the record, and no word in between: it has none of the other keys.
 local function has_spec_alone(task) return task and task.x == 1 and task.sq == 3 and task.re and not task.ll end
 
--- What a stub has no use for and is worth writing it anew.
-local LONG = 32
-
 local function prune(namespace, id, task)
   local count = #gone
   gone[count + 1] = key_spec(namespace, id)
@@ -26,18 +23,16 @@ local function prune(namespace, id, task)
   end
   if not task then return end
   if task.s == 6 then call('ZREM', key_dead(namespace, task.q), id) end
-  local goes = digits(math.max(task.e + LIMITS.stub_age_ms, task.iw or 0, now + 1))
-  if task.re and #task.re > LONG then
-    task.re = nil
-    call('SET', task.key, packed_task(task), 'PXAT', goes)
-  else
-    call('PEXPIREAT', task.key, goes)
-  end
+  task.re = nil
+  call('SET', task.key, packed_task(task), 'PXAT', digits(math.max(task.e + LIMITS.stub_age_ms, task.iw or 0, now + 1)))
 end
 
 if #names > 0 then
   local namespaces, ids = {}, {}
-  for index, name in ipairs(names) do namespaces[index], ids[index] = string.match(name, '^([^:]+):(.+)$') end
+  for index, name in ipairs(names) do
+    local namespace, id = string.match(name, '^([^:]+):(.+)$')
+    namespaces[index], ids[index] = namespace or '', id or '' -- whatever else stands there goes too
+  end
   for index, task in ipairs(read_tasks(namespaces, ids)) do prune(namespaces[index], ids[index], task) end
   call('UNLINK', unpack(gone))
   call('ZREM', key_ended(), unpack(names))

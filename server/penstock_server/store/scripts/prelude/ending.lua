@@ -73,6 +73,8 @@ end
 
 -- Ends the task. The caller has taken it out of the sets it was in.
 --   outcome  of the execution that ended with it, if one did
+--   reason   why it was cancelled, if it was
+--   extra    what its event tells besides, in words
 --   knows    a server that learns of the end from the answer
 local function end_task(task, state, kind, outcome, reason, extra, knows)
   local goes = now + (task.rt or (state == 6 and LIMITS.dead_age_ms or LIMITS.ended_age_ms))

@@ -20,7 +20,7 @@ end
 
 local ARRAY_OF_11 = string.char(0x9b) -- what msgpack begins an array of so many values with
 
--- What an event tells besides whose it is. What is left out is 0, and a missing extra nil.
+-- What an event tells besides whose it is. What is left out is 0, a missing session empty, a missing extra nil.
 local function event(kind, sequence, state, execution, outcome, attempt, reason, due, session, extra)
   local packed = packed
   return packed[kind] .. packed[sequence] .. packed[state] .. packed[execution or 0] .. packed[outcome or 0]
@@ -28,9 +28,9 @@ local function event(kind, sequence, state, execution, outcome, attempt, reason,
     .. (extra and cmsgpack.pack(extra) or NIL)
 end
 
-local function emit(namespace, queue, type, id, event)
+local function emit(namespace, queue, type, id, told)
   local events = event_group(namespace, queue, type).events
-  events[#events + 1] = ARRAY_OF_11 .. cmsgpack.pack(id) .. event
+  events[#events + 1] = ARRAY_OF_11 .. cmsgpack.pack(id) .. told
 end
 
 local function write_events()
