@@ -20,12 +20,12 @@ _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS: Final = [high + low for high in _ALPHABET for low in _ALPHABET]
 _PARTITION: Final = {pair: number for number, pair in enumerate(_PAIRS)}
 _VALUE: Final = {char: number for number, char in enumerate(_ALPHABET)}
-_TASK_ID: Final = re.compile("[0-7][0-9a-hjkmnp-tv-z]{25}").fullmatch
+_TASK_ID: Final = re.compile(f"[0-7][{_ALPHABET}]{{25}}")
 
 
 def is_task_id(text: str) -> bool:
     """Tells whether the text has the form of a task id."""
-    return _TASK_ID(text) is not None
+    return _TASK_ID.fullmatch(text) is not None
 
 
 def partition_of(task_id: str) -> int:

@@ -76,7 +76,7 @@ class HandOff:
         """Submits; gives clock, first task id and results for each call."""
         queues = dict.fromkeys((call.namespace, queue) for call in calls for queue in call.here)
         few = sum(len(call.items) for call in calls) <= _MOST_ITEMS
-        offered = self._begin(calls) if few and queues else None
+        offered = self._begin(calls) if few else None
         if offered is None:
             now_ms, answers = await self._lanes.run("submit", partition, calls)
         else:

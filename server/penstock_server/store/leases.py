@@ -260,7 +260,7 @@ def _chunks(rows: list[list[Any]], bytes_at: int | None) -> Iterator[tuple[list[
             yield rows[start:place], size
             start, size = place, 0
         size += weight
-    yield (rows[start:] if start else rows), size
+    yield rows[start:], size
 
 
 def _with_sessions(rows: list[list[Any]]) -> object:

@@ -28,10 +28,6 @@ def names_of(task_type: str, queue: str) -> int:
 
 def payload_size(data: int, content_type: int) -> int:
     """Gives the bytes of a payload if so many bytes of data and so many ASCII characters of
-    content type are all that is in it. As exact as `delimited`, for content types below 16 KiB.
+    content type are all that is in it.
     """
-    # Without its calls: every submit and every report comes by.
-    size = data + (2 if data < 0x80 else 3 if data < 0x4000 else 4) if data else 0
-    if content_type:
-        size += content_type + (2 if content_type < 0x80 else 3)
-    return size
+    return (delimited(data) if data else 0) + (delimited(content_type) if content_type else 0)

@@ -1,7 +1,7 @@
 -- fail: ends running executions that did not succeed; their tasks wait for the next one, or are buried.
 --   uses   base task events notes waiting policy ending leases
---   input  {namespaces, ids, fences, random bits, outcomes, retryable, kinds, reports, shares 0..1 drawn at random, summaries}, a value in
---          each for every task
+--   input  {namespaces, ids, fences, random bits, outcomes, retryable, kinds, reports, shares 0..1 drawn at random,
+--          summaries}, a value in each for every task
 --   gives  {word} for each task: ok · lease_lost
 --   safe to repeat: yes, the same end under the same token answers ok again
 local namespaces, ids, fences, randoms, outcomes, retryable, kinds, reports, shares, summaries = unpack(input)

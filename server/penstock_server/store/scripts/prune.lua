@@ -19,7 +19,8 @@ local function prune(namespace, id, task)
   local count = #gone
   gone[count + 1] = key_spec(namespace, id)
   if not has_spec_alone(task) then
-    gone[count + 2], gone[count + 3], gone[count + 4] = key_executions(namespace, id), key_progress(namespace, id), key_logs(namespace, id)
+    gone[count + 2], gone[count + 3] = key_executions(namespace, id), key_progress(namespace, id)
+    gone[count + 4] = key_logs(namespace, id)
   end
   if not task then return end
   if task.s == 6 then call('ZREM', key_dead(namespace, task.q), id) end
