@@ -46,7 +46,7 @@ async def test_a_completed_task_has_succeeded(bench: Bench):
     (execution,) = await bench.executions(lease.task_id)
     assert execution == task.last_execution
     assert (execution.outcome, execution.report) == (Outcome.SUCCEEDED, b"the result")
-    assert (execution.number, execution.attempt, execution.fence) == (1, 1, lease.fence)
+    assert (execution.number, execution.attempt, execution.fence) == (1, 1, lease.kind.fence)
     assert execution.end_ms - execution.start_ms == 2_000
     assert execution.session_id == "s1"
 
@@ -105,7 +105,7 @@ async def test_a_guessed_lease_cannot_change_anything(bench: Bench, report: str,
     lease, other = await bench.lease_all(2)
     changes: dict[str, dict[str, Any]] = {
         "random": {"random": bytes(16)},
-        "fence": {"fence": lease.fence + 1},
+        "fence": {"kind": lease.kind._replace(fence=lease.kind.fence + 1)},
         "task": {"task_id": other.task_id},
     }
     before = await bench.dump(without=["poll"])

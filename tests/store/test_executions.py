@@ -15,7 +15,7 @@ async def test_the_report_of_an_end_is_kept_whatever_its_size(bench: Bench, repo
 
     (execution,) = await bench.executions(task_id)
     assert execution.outcome is Outcome.SUCCEEDED
-    assert (execution.report, execution.fence) == (report, lease.fence)
+    assert (execution.report, execution.fence) == (report, lease.kind.fence)
     assert (await bench.task(task_id)).last_execution == execution
 
 

@@ -107,7 +107,7 @@ class Walk:
         at.polled[session] = at.now
         assert len(found) == expected, at.steps
         for lease in found:
-            at.task.leased_by(session, lease.random, lease.fence, at.now)
+            at.task.leased_by(session, lease.random, lease.kind.fence, at.now)
             at.leases[session] = lease
         return expected
 

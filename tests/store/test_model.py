@@ -101,8 +101,8 @@ class LeaseProtocol(RuleBasedStateMachine):
         assert [lease.task_id for lease in leases] == [task.task_id for task in expected]
         self.polled[session] = self.now
         for task, lease in zip(expected, leases, strict=True):
-            task.leased_by(session, lease.random, lease.fence, self.now)
-            assert (lease.execution, lease.attempt) == (task.executions, task.attempt + 1)
+            task.leased_by(session, lease.random, lease.kind.fence, self.now)
+            assert (lease.kind.execution, lease.kind.attempt) == (task.executions, task.attempt + 1)
         return multiple(*leases)
 
     def _proof(self, lease: LeaseRecord, outcome: Outcome | None) -> tuple[Task | None, bool]:

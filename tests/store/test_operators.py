@@ -73,8 +73,8 @@ async def test_a_task_runs_again_at_once(bench: Bench, state: str):
     assert (task.end_ms, task.cancel_reason, task.cancel_requested) == (0, None, False)
     assert (task.attempt, task.executions) == (before.attempt, before.executions)
     lease = await bench.lease()
-    assert lease.execution == before.executions + 1
-    assert lease.fence > before.fence
+    assert lease.kind.execution == before.executions + 1
+    assert lease.kind.fence > before.fence
     assert await bench.complete(lease)
 
 
@@ -90,7 +90,7 @@ async def test_a_retry_grants_attempts_and_crashes_anew(bench: Bench):
     task_id = await make(bench, "failed")
     await bench.store.tasks.retry(NAMESPACE, task_id, request_id="", draft=None)
     lease = await bench.lease()
-    assert lease.attempt == 2
+    assert lease.kind.attempt == 2
     await bench.fail(lease, Outcome.CRASHED)
 
     task = await bench.task(task_id)

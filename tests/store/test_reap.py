@@ -30,7 +30,7 @@ async def test_a_lease_that_ran_out_is_lost_and_counts_as_a_crash(bench: Bench):
     task = await bench.task(lease.task_id)
     assert (task.state, task.crashes, task.attempt) == (TaskState.READY, 1, 0)
     assert (await last_of(bench, lease.task_id)).note == "the lease ran out"
-    assert (await bench.lease()).execution == 2
+    assert (await bench.lease()).kind.execution == 2
 
 
 async def test_a_lease_that_is_renewed_lasts(bench: Bench):

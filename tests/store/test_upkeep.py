@@ -232,7 +232,7 @@ async def test_full_records_go_by_age_and_leave_a_stub(bench: Bench):
     assert await bench.prune() == 1
 
     stub = await stub_of(bench, lease.task_id)
-    assert (stub.state, stub.spec, stub.fence) == (TaskState.SUCCEEDED, None, lease.fence)
+    assert (stub.state, stub.spec, stub.fence) == (TaskState.SUCCEEDED, None, lease.kind.fence)
     key = f"{{p{bench.home}}}:task:{NAMESPACE}:{lease.task_id}"
     assert await bench.redis.pexpiretime(key) >= ended + 3_600_000
     assert await bench.complete(lease), "a late repeat gets a true answer"

@@ -341,7 +341,7 @@ def draft(
 
 def token_of(lease: LeaseRecord) -> LeaseToken:
     """The token that proves a lease."""
-    return LeaseToken(lease.task_id, lease.fence, lease.random)
+    return LeaseToken(lease.task_id, lease.kind.fence, lease.random)
 
 
 @asynccontextmanager

@@ -140,7 +140,7 @@ class Polls:
         rows = [
             (
                 namespace,
-                LeaseToken(lease.task_id, lease.fence, lease.random),
+                LeaseToken(lease.task_id, lease.kind.fence, lease.random),
                 ReleaseReason.LOST_REPLY,
                 b"",
             )

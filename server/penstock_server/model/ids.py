@@ -9,9 +9,10 @@ in the order of the call, and an id of a repeated call can be computed from the 
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
+ID_LENGTH: Final = 26
 PARTITION_BITS: Final = 10
 MAX_PARTITIONS: Final = 1 << PARTITION_BITS
 _RANDOM_BITS: Final = 58
@@ -21,6 +22,12 @@ _PAIRS: Final = [high + low for high in _ALPHABET for low in _ALPHABET]
 _PARTITION: Final = {pair: number for number, pair in enumerate(_PAIRS)}
 _VALUE: Final = {char: number for number, char in enumerate(_ALPHABET)}
 _TASK_ID: Final = re.compile(f"[0-7][{_ALPHABET}]{{25}}")
+_TASK_IDS: Final = re.compile(f"(?:{_TASK_ID.pattern})*+")
+
+
+def are_task_ids(texts: Sequence[str]) -> bool:
+    """Tells whether all texts have the form of a task id; their lengths are known to fit."""
+    return _TASK_IDS.fullmatch("".join(texts)) is not None
 
 
 def is_task_id(text: str) -> bool:

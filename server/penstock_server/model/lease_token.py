@@ -7,11 +7,12 @@ are never logged.
 
 from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
+from collections.abc import Sequence
 from struct import Struct
 from struct import error as StructError
 from typing import Final, NamedTuple
 
-from .ids import is_task_id, partition_of
+from .ids import are_task_ids, partition_of
 
 RANDOM_BYTES: Final = 16
 _VERSION: Final = 1
@@ -45,14 +46,29 @@ def encode_lease_token(task_id: str, fence: int, random: bytes) -> str:
 
 def decode_lease_token(text: str) -> LeaseToken | None:
     """Reads a token from the wire; None if it is not one."""
-    if len(text) != _LENGTH:
-        return None
+    return decode_lease_tokens([text])[0]
+
+
+def decode_lease_tokens(texts: Sequence[str]) -> list[LeaseToken | None]:
+    """Reads tokens from the wire, all at once; None for each that is not one."""
+    fit = all(len(text) == _LENGTH for text in texts)
+    tokens = _read("".join(texts)) if fit else None
+    if tokens is not None:
+        return [*tokens]
+    return [None] if len(texts) == 1 else [decode_lease_token(text) for text in texts]
+
+
+def _read(text: str) -> list[LeaseToken] | None:
+    """Reads tokens that stand one behind the other; None if one of them is none."""
     try:
         packed = a2b_base64(text.encode("ascii").translate(_FROM_URL))
-        version, task_id, fence, random = _FORM.unpack(packed)
-        task_id = task_id.decode()
+        tokens = [
+            LeaseToken(task_id.decode(), fence, random)
+            for version, task_id, fence, random in _FORM.iter_unpack(packed)
+            if version == _VERSION
+        ]
     except (Base64Error, StructError, ValueError):
         return None
-    if version != _VERSION or not is_task_id(task_id):
-        return None
-    return LeaseToken(task_id, fence, random)
+    # What the decoder has skipped is missing here, and so is a token of another version.
+    complete = len(tokens) * _LENGTH == len(text)
+    return tokens if complete and are_task_ids([token.task_id for token in tokens]) else None

@@ -121,20 +121,29 @@ class ExecutionRecord:
     """Why, where the server ended it."""
 
 
-class LeaseRecord(NamedTuple):
-    """A lease as the store made it. Spans and times in milliseconds."""
+class LeaseKind(NamedTuple):
+    """What leases of one call share whose tasks have come the same way. Spans and times in
+    milliseconds.
+    """
 
-    task_id: str
     fence: int
-    random: bytes
     execution: int
     attempt: int
     crashes: int
     create_ms: int
     due_ms: int
     term_ms: int
+
+
+class LeaseRecord(NamedTuple):
+    """A lease as the store made it."""
+
+    task_id: str
+    random: bytes
     spec: bytes
-    previous: ExecutionRecord | None
+    kind: LeaseKind
+    """One for all leases behind each other that have it."""
+    previous: ExecutionRecord | None = None
 
 
 @dataclass(slots=True)

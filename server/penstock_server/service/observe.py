@@ -38,7 +38,9 @@ class LeaseObserver:
         queue, now_ms = delivery.queue, delivery.now_ms
         self._metrics.leased.labels(namespace, queue).inc(len(leases))
         # Tasks that came together became ready together: few waits, each of many tasks.
-        waits = Counter(max(0, now_ms - _ready_ms(record)) for record in delivery.leases)
+        waits: Counter[int] = Counter()
+        for ready_ms, count in Counter(map(_ready_ms, delivery.leases)).items():
+            waits[max(0, now_ms - ready_ms)] += count
         self._metrics.queue_wait.observe(
             (namespace, queue), {ms / 1000: count for ms, count in waits.items()}
         )
@@ -127,5 +129,5 @@ def _tell_lease(
 
 def _ready_ms(record: LeaseRecord) -> int:
     """When the task became ready: a lost or released one keeps its old time to run."""
-    before = record.previous
-    return record.due_ms if before is None else max(record.due_ms, before.end_ms)
+    before, due_ms = record.previous, record.kind.due_ms
+    return due_ms if before is None else max(due_ms, before.end_ms)

@@ -10,7 +10,7 @@ from penstock_server.engine.dispatch import Delivery, Poll
 from penstock_server.engine.engine import Engine
 from penstock_server.engine.reports import Report, ReportAnswer
 from penstock_server.model.errors import FieldInvalid, PenstockError, Violation
-from penstock_server.model.lease_token import decode_lease_token
+from penstock_server.model.lease_token import LeaseToken, decode_lease_tokens
 from penstock_server.service import validate
 from penstock_server.service.convert import worker as convert
 from penstock_server.service.convert.times import wait_of
@@ -67,9 +67,7 @@ class WorkerService(worker_service_pb2_grpc.WorkerServiceServicer):
         read = self._read(request)
         namespace = await self._engine.namespaces.resolve(request.namespace)
         response = pb.ReportExecutionsResponse()
-        add = response.results.add
-        for answer in await self._carry_out(namespace, request.session_id, read):
-            convert.fill_result(add(), answer)
+        convert.add_results(response, await self._carry_out(namespace, request.session_id, read))
         if request.acknowledged_directive_ids:
             await self._acknowledge(namespace, request)
         if request.max_tasks:
@@ -90,10 +88,18 @@ class WorkerService(worker_service_pb2_grpc.WorkerServiceServicer):
         """
         # A request of more items will be refused.
         items = request.items[: self._limits.batch_items]
-        plain = [convert.plain_report(item, self._limits.result_bytes) for item in items]
-        errors = validate.report_executions(request, self._limits, plain)
-        looks = enumerate(zip(items, plain, errors, strict=True))
-        return [error or known or _report(item, place) for place, (item, known, error) in looks]
+        texts = [item.lease_token for item in items]
+        tokens, most_bytes = decode_lease_tokens(texts), self._limits.result_bytes
+        plain = [
+            token and convert.plain_report(item, token, most_bytes)
+            for item, token in zip(items, tokens, strict=True)
+        ]
+        errors = validate.report_executions(request, self._limits, plain, texts)
+        looks = enumerate(zip(items, tokens, plain, errors, strict=True))
+        return [
+            error or known or _report(item, token, place)
+            for place, (item, token, known, error) in looks
+        ]
 
     async def _carry_out(
         self, namespace: str, session_id: str, read: Sequence[Report | PenstockError]
@@ -168,8 +174,7 @@ class WorkerService(worker_service_pb2_grpc.WorkerServiceServicer):
         return pb.DrainWorkerResponse(worker=convert.worker(session, await workers.now_ms()))
 
 
-def _report(item: pb.ReportItem, place: int) -> Report | PenstockError:
-    token = decode_lease_token(item.lease_token)
+def _report(item: pb.ReportItem, token: LeaseToken | None, place: int) -> Report | PenstockError:
     return _not_a_token(place) if token is None else convert.report(item, token)
 
 

@@ -15,7 +15,8 @@ TEMPLATES: Final = {
     # it.
     # Goes when the full record goes.
     "spec": "spec:{namespace}:{id}",
-    # string: small fields, msgpack one behind the other (TASK_FIELDS), then a map of what else
+    # string: msgpack of small fields, one behind the other: what is a task's own
+    # (OWN_TASK_FIELDS), what it shares with others (SHARED_TASK_FIELDS), then a map of what else
     # there is (RARE_TASK_FIELDS) or false. Outlives the spec as the stub of an ended task.
     "task": "task:{namespace}:{id}",
     # list of ended executions (msgpack), oldest first, the latest ones only; one that succeeded
@@ -101,26 +102,36 @@ TEMPLATES: Final = {
     "access_keys": "access_keys",
 }
 
-TASK_FIELDS: Final = {
+OWN_TASK_FIELDS: Final = {
+    "n": "size of the spec, bytes",
+    "c": "when it was taken in",
+    "t": "random bits of the latest lease token; absent once the lease was revoked or lost",
+    "re": "report of the execution that succeeded, if it is short; all else of it stands here",
+}
+"""Fields in front of a task's record: another task has them alike by chance at most."""
+
+SHARED_TASK_FIELDS: Final = {
     "s": "state, as in the contract",
     "q": "queue",
     "y": "task type",
     "g": "fairness key",
     "p": "priority",
-    "c": "when it was taken in",
-    "n": "size of the spec, bytes",
     "sq": "sequence: number of changes",
     "a": "attempts that counted",
     "x": "executions started",
     "k": "crashes",
     "r": "releases in a row",
     "f": "fence of the latest lease",
-    "t": "random bits of the latest lease token; absent once the lease was revoked or lost",
     "w": "session of the latest lease",
     "b": "when the latest execution was leased",
     "e": "when it ended",
-    "re": "report of the execution that succeeded, if it is short; all else of it stands here",
 }
+"""Fields behind its own ones: equal for tasks of a kind that were leased and ended together.
+
+So the scripts read and change them once for all those tasks of a call (see task.lua).
+"""
+
+TASK_FIELDS: Final = (*OWN_TASK_FIELDS, *SHARED_TASK_FIELDS)
 """Fields of a task's record that nearly every task has, in the order in which they are packed.
 
 Times in milliseconds. One that is absent is packed as nil, and a record without rare ones ends with
@@ -129,9 +140,6 @@ false. Their number and order are the layout: a field that is needed later is a 
 
 ALWAYS_THERE: Final = frozenset(["s", "q", "y", "g", "p", "c", "n", "sq", "a", "x", "k", "r"])
 """Fields that no task lacks."""
-
-EACH_ITS_OWN: Final = frozenset(["t", "re"])
-"""Fields whose values tasks do not share: a script gains nothing by keeping how they are packed."""
 
 RARE_TASK_FIELDS: Final = {
     "u": "when it last changed, unless another time tells; absent means as c",
@@ -202,34 +210,33 @@ def lua_source(kinds: list[str]) -> str:
 
 def lua_task_fields() -> str:
     """What scripts need to pack and unpack records of tasks, as Lua source."""
-    values = ", ".join([*TASK_FIELDS, "rare"])
-    given = f"namespace, id, key, {values}"
-    fields = ", ".join(f"{name} = {name}" for name in given.split(", "))
-    pieces = [_lua_packed(name) for name in TASK_FIELDS]
-    pieces.append("(task.rare and cmsgpack.pack(task.rare) or packed[false])")
-    size = list(TASK_FIELDS).index("n")
-    record, head, tail = (" .. ".join(part) for part in (pieces, pieces[:size], pieces[size + 1 :]))
+    own, shared = ", ".join(OWN_TASK_FIELDS), ", ".join([*SHARED_TASK_FIELDS, "rare"])
+    fields = ", ".join(f"{name} = {name}" for name in shared.split(", "))
+    pieces = " .. ".join(map(_lua_packed, SHARED_TASK_FIELDS))
     return f"""\
-local function task_of({given}) return {{{fields}}} end
--- false if it is no record of a task, or one with another number of values.
-local function unpacked_task(namespace, id, key, record)
-  local readable, {values}, more = pcall(cmsgpack.unpack, record)
-  return readable and rare ~= nil and more == nil and task_of({given})
+-- Where a task's own fields end in its record, and what they are. Nothing if it is no record.
+local function unpacked_own(record)
+  local count = {len(OWN_TASK_FIELDS)}
+  local readable, last, {own} = pcall(cmsgpack.unpack_limit, record, count)
+  if readable and last > 0 then return last, {own} end
 end
-local function packed_task(task)
+-- nil if they are none, or another number of values.
+local function unpacked_shared(bytes)
+  local readable, {shared}, more = pcall(cmsgpack.unpack, bytes)
+  if readable and rare ~= nil and more == nil then return {{{fields}}} end
+end
+local function packed_shared(task)
   local packed = packed
-  return {record}
-end
--- What stands in front of the size of the spec, and what behind it.
-local function packed_around_size(task) return {head}, {tail} end"""
+  return {pieces} .. (task.rare and cmsgpack.pack(task.rare) or packed[false])
+end"""
 
 
 def _lua_packed(name: str) -> str:
-    if name in ALWAYS_THERE:
-        return f"packed[task.{name}]"
-    if name in EACH_ITS_OWN:
-        return f"(task.{name} and cmsgpack.pack(task.{name}) or NIL)"
-    return f"(task.{name} and packed[task.{name}] or NIL)"
+    return (
+        f"packed[task.{name}]"
+        if name in ALWAYS_THERE
+        else f"(task.{name} and packed[task.{name}] or NIL)"
+    )
 
 
 def _lua_function(kind: str) -> str:

@@ -6,12 +6,13 @@ import secrets
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import islice
+from itertools import islice, repeat
 from typing import Any, NamedTuple
 
+from penstock_server.model.ids import ID_LENGTH
 from penstock_server.model.lease_token import RANDOM_BYTES, LeaseToken
 from penstock_server.model.lifecycle import Outcome, ReleaseReason
-from penstock_server.model.records import Directive, LeaseRecord, TaskRecord
+from penstock_server.model.records import Directive, LeaseKind, LeaseRecord, TaskRecord
 
 from . import decode
 from .lanes import Lanes, columns
@@ -270,36 +271,33 @@ def _with_sessions(rows: list[list[Any]]) -> object:
 def lease_answers(answer: list[Any], random: bytes) -> tuple[int, list[PollAnswer]]:
     """The store's clock, and what each poll got, of what the script gave."""
     now_ms, results = answer
-    tokens = (random[at : at + RANDOM_BYTES] for at in range(0, len(random), RANDOM_BYTES))
-    return now_ms, [_poll_answer(result, tokens) for result in results]
+    randoms = (random[at : at + RANDOM_BYTES] for at in range(0, len(random), RANDOM_BYTES))
+    return now_ms, [_poll_answer(result, randoms) for result in results]
 
 
-def _poll_answer(result: list[Any], tokens: Iterator[bytes]) -> PollAnswer:
-    word, (count, rows, specs, befores), directives = result
-    before = dict(befores)
-    leases = zip(decode.array(count, rows), islice(tokens, count), specs, strict=True)
+def _poll_answer(result: list[Any], randoms: Iterator[bytes]) -> PollAnswer:
+    word, (ids, specs, kinds, befores), directives = result
+    leases = [
+        LeaseRecord(task_id, random, spec_of(stored), kind)
+        for task_id, random, stored, kind in zip(
+            _each_id(ids.decode()),
+            islice(randoms, len(specs)),
+            specs,
+            _each_kind(kinds),
+            strict=True,
+        )
+    ]
+    for place, packed in befores:
+        leases[place - 1] = leases[place - 1]._replace(previous=decode.execution(packed))
     return PollAnswer(
-        [
-            _lease(row, random, stored, before.get(place))
-            for place, (row, random, stored) in enumerate(leases, start=1)
-        ],
-        [decode.directive(packed) for packed in directives],
-        word == b"superseded",
+        leases, [decode.directive(packed) for packed in directives], word == b"superseded"
     )
 
 
-def _lease(row: list[Any], random: bytes, stored: bytes, before: bytes | None) -> LeaseRecord:
-    task_id, fence, execution, attempt, crashes, created, due, term = row
-    return LeaseRecord(
-        task_id.decode(),
-        fence,
-        random,
-        execution,
-        attempt,
-        crashes,
-        created,
-        due,
-        term,
-        spec_of(stored),
-        decode.execution(before) if before else None,
-    )
+def _each_id(ids: str) -> Iterator[str]:
+    return (ids[at : at + ID_LENGTH] for at in range(0, len(ids), ID_LENGTH))
+
+
+def _each_kind(kinds: list[list[Any]]) -> Iterator[LeaseKind]:
+    for count, *values in kinds:
+        yield from repeat(LeaseKind(*values), count)

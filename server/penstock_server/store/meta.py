@@ -9,9 +9,9 @@ from penstock_server.model.ids import MAX_PARTITIONS
 from . import keys
 from .connection import Connection
 
-LAYOUT: Final = 3
+LAYOUT: Final = 4
 """Layout of the keys that this server writes."""
-OLDEST_LAYOUT: Final = 3
+OLDEST_LAYOUT: Final = 4
 """Oldest layout that this server can work with."""
 
 

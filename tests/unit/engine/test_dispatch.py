@@ -10,14 +10,14 @@ import pytest
 
 from penstock_server.engine.dispatch import MOST_LEASES, Delivery, Dispatcher, Poll
 from penstock_server.model.errors import StoreUnavailable
-from penstock_server.model.records import Directive, LeaseRecord
+from penstock_server.model.records import Directive, LeaseKind, LeaseRecord
 from penstock_server.store.leases import PollAnswer, PollOffer
 
 DIRECTIVE = Directive("d1", "drain", "", 0)
 
 
 def lease(name: str) -> LeaseRecord:
-    return LeaseRecord(name, 1, b"", 1, 1, 0, 0, 0, 60_000, b"", None)
+    return LeaseRecord(name, b"", b"", LeaseKind(1, 1, 1, 0, 0, 0, 60_000))
 
 
 class Store:

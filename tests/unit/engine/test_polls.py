@@ -12,10 +12,10 @@ import pytest
 from penstock_server.engine.background import Background
 from penstock_server.engine.dispatch import Poll
 from penstock_server.engine.sessions import Polls
-from penstock_server.model.records import LeaseRecord
+from penstock_server.model.records import LeaseKind, LeaseRecord
 from penstock_server.store.leases import PollAnswer, PollOffer
 
-LEASE = LeaseRecord("0" * 26, 1, b"r" * 16, 1, 1, 0, 0, 0, 60_000, b"", None)
+LEASE = LeaseRecord("0" * 26, b"r" * 16, b"", LeaseKind(1, 1, 1, 0, 0, 0, 60_000))
 
 
 class Leases:

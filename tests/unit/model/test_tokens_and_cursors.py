@@ -17,10 +17,16 @@ from penstock_server.model.cursor import (
 )
 from penstock_server.model.errors import CursorInvalid
 from penstock_server.model.ids import TaskIds
-from penstock_server.model.lease_token import LeaseToken, decode_lease_token, encode_lease_token
+from penstock_server.model.lease_token import (
+    LeaseToken,
+    decode_lease_token,
+    decode_lease_tokens,
+    encode_lease_token,
+)
 
 TASK = TaskIds().first(5)
 TOKEN = encode_lease_token(TASK, 7, bytes(range(16)))
+OTHER_TOKEN = encode_lease_token(TaskIds().first(1023), (1 << 64) - 1, b"\xff" * 16)
 NUMBERS = st.integers(0, (1 << 63) - 1)
 PLACES = st.builds(lambda ms, n, count: Place(f"{ms}-{n}", count), NUMBERS, NUMBERS, NUMBERS)
 
@@ -61,6 +67,27 @@ def test_a_token_of_another_version_is_none(version: int):
     data = bytes([version]) + base64.urlsafe_b64decode(TOKEN)[1:]
 
     assert decode_lease_token(base64.urlsafe_b64encode(data).decode()) is None
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                TOKEN,
+                OTHER_TOKEN,
+                "",
+                "t" * 68,
+                "!!!!" + TOKEN[4:],
+                TOKEN[:-1],
+                TOKEN + "A",
+                "é" * 68,
+            ]
+        ),
+        max_size=6,
+    )
+)
+def test_tokens_that_come_together_are_read_as_each_by_itself(texts: list[str]):
+    assert decode_lease_tokens(texts) == [decode_lease_token(text) for text in texts]
 
 
 # ---- cursors ------------------------------------------------------------------------------------

@@ -12,10 +12,22 @@ import pytest
 from penstock_server.store import decode, keys, script_library
 
 SCRIPTS: Final = sorted(Path(script_library.__file__).with_name("scripts").rglob("*.lua"))
-OWN: Final = {"namespace", "id", "key", "rare", "changed", "cancelled"}
+OWN: Final = {
+    "namespace",
+    "id",
+    "key",
+    "rare",
+    "shared",
+    "changed",
+    "cancelled",
+    "told",
+    "term",
+    "expiry",
+}
 """What scripts note in the table of a task for themselves."""
 
-ASSIGNED: Final = re.compile(r"\b(task\.\w+(?:, task\.\w+)*) = ")
+ASSIGNED: Final = re.compile(r"\b(task\.\w+(?:, task\.\w+)*) = (.+)")
+SET: Final = r"\b(?:set|alter)\(task, '(\w+)'"
 
 
 def names_in(text: str, pattern: str) -> set[str]:
@@ -32,22 +44,36 @@ def test_a_script_names_no_field_that_is_in_no_list(path: Path) -> None:
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
 def test_a_rare_field_is_changed_by_set_only_and_no_other_one_is(path: Path) -> None:
     text = path.read_text()
-    assigned = {name for left in ASSIGNED.findall(text) for name in names_in(left, r"task\.(\w+)")}
+    assigned = {
+        name for left, _ in ASSIGNED.findall(text) for name in names_in(left, r"task\.(\w+)")
+    }
 
     assert not assigned & set(keys.RARE_TASK_FIELDS)
-    assert names_in(text, r"\bset\(task, '(\w+)'") <= set(keys.RARE_TASK_FIELDS)
+    assert names_in(text, SET) <= set(keys.RARE_TASK_FIELDS)
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_a_field_that_tasks_share_is_never_made_nil(path: Path) -> None:
+    taken_away = {
+        name
+        for left, right in ASSIGNED.findall(path.read_text())
+        for name, value in zip(left.split(", "), right.split(", "), strict=False)
+        if value == "nil"
+    }
+
+    assert taken_away <= {f"task.{name}" for name in keys.OWN_TASK_FIELDS}
 
 
 def test_how_a_field_is_packed_is_said_of_fields_that_there_are() -> None:
-    assert keys.TASK_FIELDS.keys() >= keys.ALWAYS_THERE
-    assert keys.TASK_FIELDS.keys() - keys.ALWAYS_THERE > keys.EACH_ITS_OWN
+    assert not keys.OWN_TASK_FIELDS.keys() & keys.SHARED_TASK_FIELDS.keys()
+    assert set(keys.TASK_FIELDS) > keys.ALWAYS_THERE
 
 
 def test_the_checks_see_both_ways_to_change_a_field() -> None:
     texts = [path.read_text() for path in SCRIPTS]
 
     assert sum(len(ASSIGNED.findall(text)) for text in texts) > 10
-    assert sum(len(names_in(text, r"\bset\(task, '(\w+)'")) for text in texts) > 10
+    assert sum(len(names_in(text, SET)) for text in texts) > 10
 
 
 def test_a_record_of_another_number_of_fields_is_refused() -> None:

@@ -1,7 +1,6 @@
 """Leases, reports, directives and sessions."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Final
 
 from penstock.v1 import worker_pb2
@@ -10,9 +9,9 @@ from penstock.v1.execution_pb2 import LogLine
 from penstock_server.engine.dispatch import Delivery
 from penstock_server.engine.reports import TAKEN, Report, ReportAnswer, Verb
 from penstock_server.engine.workers import is_silent
-from penstock_server.model.lease_token import LeaseToken, decode_lease_token, encode_lease_token
+from penstock_server.model.lease_token import LeaseToken, encode_lease_token
 from penstock_server.model.lifecycle import Outcome, ReleaseReason
-from penstock_server.model.records import Directive, LeaseRecord, SessionRecord
+from penstock_server.model.records import Directive, LeaseKind, LeaseRecord, SessionRecord
 from penstock_server.service.convert import task as convert_task
 from penstock_server.service.convert.times import set_span, set_time
 from penstock_server.service.errors import to_item_error
@@ -29,44 +28,47 @@ def add_leases(
 ) -> None:
     """Adds the leases of a delivery to an answer."""
     add = field.add  # type: ignore[attr-defined]  # a repeated field
+    kind, shared = None, b""
     for record in delivery.leases:
-        _fill_lease(add(), record, accept_within_ms)
+        if record.kind is not kind:
+            kind = record.kind
+            shared = _shared(kind, accept_within_ms)
+        _fill_lease(add(), record, shared)
 
 
-def _fill_lease(lease: worker_pb2.Lease, record: LeaseRecord, accept_within_ms: int) -> None:
-    lease.lease_token = encode_lease_token(record.task_id, record.fence, record.random)
-    lease.fence = record.fence
-    lease.task_id = record.task_id
-    lease.execution = record.execution
-    lease.attempt = record.attempt
-    if record.crashes:
-        lease.crash_count = record.crashes
-    lease.MergeFromString(_times(record.term_ms, accept_within_ms, record.create_ms, record.due_ms))
+def _fill_lease(lease: worker_pb2.Lease, record: LeaseRecord, shared: bytes) -> None:
+    task_id = record.task_id
+    lease.lease_token = encode_lease_token(task_id, record.kind.fence, record.random)
+    lease.task_id = task_id
+    lease.MergeFromString(shared)
     lease.spec.MergeFromString(record.spec)
     before = record.previous
     if before is not None and before.outcome not in (Outcome.SUCCEEDED, Outcome.RELEASED):
         lease.previous_failure.CopyFrom(convert_task.failure_of(before))
 
 
-@lru_cache(maxsize=1024)
-def _times(term_ms: int, accept_within_ms: int, create_ms: int, due_ms: int) -> bytes:
-    """The times of a lease, serialised: tasks that came together have the same ones."""
-    lease = worker_pb2.Lease()
-    set_span(lease.term, term_ms)
-    set_span(lease.accept_within, min(accept_within_ms, term_ms))
-    set_time(lease.create_time, create_ms)
-    set_time(lease.schedule_time, due_ms)
+def _shared(kind: LeaseKind, accept_within_ms: int) -> bytes:
+    """What leases of a kind share, serialised: it is spelled once for all of them."""
+    lease = worker_pb2.Lease(
+        fence=kind.fence,
+        execution=kind.execution,
+        attempt=kind.attempt,
+        crash_count=kind.crashes,
+    )
+    set_span(lease.term, kind.term_ms)
+    set_span(lease.accept_within, min(accept_within_ms, kind.term_ms))
+    set_time(lease.create_time, kind.create_ms)
+    set_time(lease.schedule_time, kind.due_ms)
     return lease.SerializeToString()
 
 
-def plain_report(item: pb.ReportItem, most_bytes: int) -> Report | None:
+def plain_report(item: pb.ReportItem, token: LeaseToken, most_bytes: int) -> Report | None:
     """The report that an item makes if it is what most are: an accept, or a success of which there
     is no more to tell than a plain result, and no log lines.
 
     None for all others: whether they are in bounds, and what they say, takes a closer look.
     """
-    token = decode_lease_token(item.lease_token)
-    if token is None or item.log_lines:
+    if item.log_lines:
         return None
     if item.HasField("complete"):
         complete = item.complete
@@ -128,10 +130,20 @@ def _fail(fail: pb.FailReport, token: LeaseToken, lines: Sequence[tuple[int, byt
     return Report(token, Verb.FAIL, failure=told, lines=lines)
 
 
-def fill_result(result: pb.ReportResult, answer: ReportAnswer) -> None:
-    """The answer to one report."""
-    if answer is TAKEN:
+_ONE_TAKEN: Final = pb.ReportExecutionsResponse(results=[pb.ReportResult()]).SerializeToString()
+
+
+def add_results(response: pb.ReportExecutionsResponse, answers: Sequence[ReportAnswer]) -> None:
+    """Adds the answers to reports, in their order."""
+    if all(answer is TAKEN for answer in answers):
+        # Messages one behind the other are one message with all that is in them.
+        response.MergeFromString(_ONE_TAKEN * len(answers))
         return
+    for answer in answers:
+        _fill_result(response.results.add(), answer)
+
+
+def _fill_result(result: pb.ReportResult, answer: ReportAnswer) -> None:
     if answer.error is not None:
         result.error.CopyFrom(to_item_error(answer.error))
     if answer.term_ms:

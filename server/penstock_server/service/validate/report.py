@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+from google.protobuf.duration_pb2 import Duration
+
 from penstock.v1.execution_pb2 import ExecutionOutcome, LogLine, LogStream, ReleaseReason, Usage
 from penstock.v1.task_pb2 import Failure, Progress
 from penstock.v1.worker_service_pb2 import (
@@ -158,13 +160,14 @@ def is_plain(complete: CompleteReport, most_bytes: int) -> bool:
 
 
 def _is_plain_usage(usage: Usage) -> bool:
-    wall, cpu = usage.wall_time, usage.cpu_time
     return (
-        0 <= wall.nanos < 1_000_000_000
-        and 0 <= wall.seconds < _A_DECADE
-        and 0 <= cpu.nanos < 1_000_000_000
-        and 0 <= cpu.seconds < _A_DECADE
+        _is_plain_time(usage.wall_time)
+        and (not usage.HasField("cpu_time") or _is_plain_time(usage.cpu_time))
         and usage.peak_memory_bytes >= 0
         and usage.read_bytes >= 0
         and usage.write_bytes >= 0
     )
+
+
+def _is_plain_time(time: Duration) -> bool:
+    return 0 <= time.nanos < 1_000_000_000 and 0 <= time.seconds < _A_DECADE

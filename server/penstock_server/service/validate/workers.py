@@ -100,13 +100,17 @@ def lease_tasks(request: pb.LeaseTasksRequest, limits: Limits) -> None:
 
 
 def report_executions(
-    request: pb.ReportExecutionsRequest, limits: Limits, plain: Sequence[object | None] = ()
+    request: pb.ReportExecutionsRequest,
+    limits: Limits,
+    plain: Sequence[object | None] = (),
+    tokens: Sequence[str] | None = None,
 ) -> list[PenstockError | None]:
     """Gives what is wrong with each item, None where nothing is; raises if the request around them
     is out of bounds.
 
-    `plain` holds something for each item that is known to be in bounds. Of several items for one
-    lease, all but the first are refused.
+    `plain` holds something for each item that is known to be in bounds, and `tokens` the items'
+    tokens, if the caller has read them. Of several items for one lease, all but the first are
+    refused.
     """
     found = Found(limits)
     _report_executions(request, "", found)
@@ -115,15 +119,15 @@ def report_executions(
         found.add("items", f"has {count:,} entries, at most {most:,} are allowed")
     found.raise_if_any()
     errors = check_items(report_item, request.items, limits, plain)
-    _refuse_repeated_leases(request.items, errors)
+    _refuse_repeated_leases(tokens or [item.lease_token for item in request.items], errors)
     return errors
 
 
-def _refuse_repeated_leases(items: Any, errors: list[PenstockError | None]) -> None:
-    if len({item.lease_token for item in items}) == len(items):
+def _refuse_repeated_leases(tokens: Sequence[str], errors: list[PenstockError | None]) -> None:
+    if len(set(tokens)) == len(tokens):
         return
     first: dict[str, int] = {}
-    for index, token in enumerate(item.lease_token for item in items):
+    for index, token in enumerate(tokens):
         if first.setdefault(token, index) != index and errors[index] is None:
             why = f"is the lease of items[{first[token]}] already, one report of each is allowed"
             errors[index] = FieldInvalid([Violation(f"items[{index}].lease_token", why)])

@@ -3,8 +3,9 @@
 --   input  {namespace, queue, server id, polls, type lists, random bits}
 --          a poll is {session, poll number, slots, bytes, type list number}; 16 random bytes for each slot, in order
 --   gives  {now, {for each poll {word, leases, directives}}}; words: ok · superseded · paused
---          leases are {count, arrays one behind the other, specs, {{position, execution before} …}}, the n-th of a call with the
---          n-th random bits; an array is of id, fence, execution, attempt, crashes, created, due and term
+--          leases are {ids one behind the other, specs, kinds, {{position, execution before} …}}, the n-th of a call with the
+--          n-th random bits; a kind is what so many of them share, in their order: {count, fence, execution, attempt, crashes,
+--          created, due, term}
 --   safe to repeat: no, but a lease whose answer is lost is given back when its first term runs out
 --   order: the group (fairness key) with the least virtual time first; in it, the least score of any served type
 local namespace, queue, server = input[1], input[2], input[3]
@@ -97,34 +98,48 @@ local function put_back(candidates, position)
   drawn[head.type] = drawn[head.type] - 1
 end
 
+-- The session of the poll at hand.
+local session
 local lease_args, first_expiry = {}, math.huge
-local ARRAY_OF_8 = string.char(0x98) -- what msgpack begins an array of so many values with
 
-local function lease(task, session, spec, into)
-  local id = task.id
-  task.s, task.sq, task.x = 4, task.sq + 1, task.x + 1
+-- What a lease by the session makes of the fields of a task.
+local function run(task)
+  task.s, task.sq, task.x, task.w, task.b = 4, task.sq + 1, task.x + 1, session, now
   task.f = math.max((task.f or 0) + 1, now_us)
-  task.t, task.w, task.b = string.sub(random, randoms_used * 16 + 1, randoms_used * 16 + 16), session, now
-  randoms_used = randoms_used + 1
   if task.ll then
-    set(task, 'll', nil)
-    set(task, 'lb', nil)
+    alter(task, 'll', nil)
+    alter(task, 'lb', nil)
   end
-  save(task)
-  local term = task.L or LIMITS.lease_term_ms
-  local expiry = now + math.min(LIMITS.accept_within_ms, term)
-  if task.tt then expiry = math.min(expiry, task.tt) end
-  if task.ts or task.tt then call('ZREM', key_expiring(namespace, queue, epoch), id) end
-  local args = #lease_args
-  lease_args[args + 1], lease_args[args + 2] = digits(expiry), id
-  first_expiry = math.min(first_expiry, expiry)
-  emit(namespace, queue, task.y, id, event(3, task.sq, 4, task.x, 0, task.a, 0, 0, session))
-  local position = #into.rows + 1
-  into.rows[position] = ARRAY_OF_8 .. cmsgpack.pack(id) .. packed[task.f] .. packed[task.x] .. packed[task.a + 1]
-    .. packed[task.k] .. packed[task.c] .. packed[task.d or task.c] .. packed[term]
-  into.specs[position] = spec
-  local before = task.x > 1 and call('LINDEX', key_executions(namespace, id), -1)
+  task.term = task.L or LIMITS.lease_term_ms
+  task.expiry = math.min(now + math.min(LIMITS.accept_within_ms, task.term), task.tt or math.huge)
+  task.told = event(3, task.sq, 4, task.x, 0, task.a, 0, 0, session)
+end
+
+-- Puts a lease into the answer. `fields` are those of its task, one table for all that share them.
+local function put(id, created, spec, fields, into)
+  local kinds, position = into.kinds, #into.ids + 1
+  if into.latest ~= fields or into.created ~= created then
+    into.latest, into.created = fields, created
+    kinds[#kinds + 1] = {0, fields.f, fields.x, fields.a + 1, fields.k, created, fields.d or created, fields.term}
+  end
+  local kind = kinds[#kinds]
+  kind[1] = kind[1] + 1
+  into.ids[position], into.specs[position] = id, spec
+  local before = fields.x > 1 and call('LINDEX', key_executions(namespace, id), -1)
   if before then into.befores[#into.befores + 1] = {position, before} end
+end
+
+local function lease(task, spec, into)
+  local id = task.id
+  if task.ts or task.tt then call('ZREM', key_expiring(namespace, queue, epoch), id) end
+  task.t = string.sub(random, randoms_used * 16 + 1, randoms_used * 16 + 16)
+  randoms_used = randoms_used + 1
+  local fields = become(task, run, into.known)
+  local args = #lease_args
+  lease_args[args + 1], lease_args[args + 2] = digits(fields.expiry), id
+  first_expiry = math.min(first_expiry, fields.expiry)
+  emit(namespace, queue, fields.y, id, fields.told)
+  put(id, task.c, spec, fields, into)
 end
 
 -- Those that find no room any more were read in vain, so only as many as would fit if they were like the one before.
@@ -143,10 +158,12 @@ local function read_ahead(candidates, first, most, found, specs)
   end
 end
 
-local NOTHING = {0, '', {}, {}}
+local NOTHING = {'', {}, {}, {}}
 
 local function serve(poll)
-  local into, leased, room, full, found, specs = {rows = {}, specs = {}, befores = {}}, 0, poll[4], false, {}, {}
+  local into = {ids = {}, specs = {}, kinds = {}, befores = {}, known = {}}
+  local leased, room, full, found, specs = 0, poll[4], false, {}, {}
+  session = poll[1]
   local size, drawn_now = math.max(1, poll[4]), candidates(type_lists[poll[5]], poll[3])
   for position = 1, #drawn_now.ids do
     if not full and specs[position] == nil then
@@ -161,12 +178,12 @@ local function serve(poll)
       local task = found[position]
       -- A member that is not READY is a leftover of a fault: dropping it is the repair.
       if task and task.s == 3 then
-        lease(task, poll[1], spec, into)
+        lease(task, spec, into)
         leased, room = leased + 1, room - #spec - 256
       end
     end
   end
-  return leased, {leased, table.concat(into.rows), into.specs, into.befores}
+  return leased, {table.concat(into.ids), into.specs, into.kinds, into.befores}
 end
 
 -- Notes the poll, so that the reaper can tell a lost answer from a dead worker. False if a newer poll exists.

@@ -79,30 +79,30 @@ local function remember_key(namespace, idempotency, task)
   set(task, 'iw', now + window)
 end
 
-local function new_task(namespace, id, kind, size, waiting)
-  -- In the order of TASK_FIELDS: no change, attempt, execution, crash or release yet but the first.
-  local task = task_of(namespace, id, key_task(namespace, id), kind.state, kind.queue, kind.type, kind.group, kind.priority, now,
-    size, 1, 0, 0, 0, 0)
-  task.changed = true -- whoever takes it sees that it is written
-  if kind.state == 2 then set(task, 'd', kind.due) end
-  if waiting ~= '' then set(task, 'wt', waiting) end
+-- The fields that a new task of the kind shares with others of the call.
+local function fields_of(kind, waiting)
+  local task = {s = kind.state, q = kind.queue, y = kind.type, g = kind.group, p = kind.priority,
+    sq = 1, a = 0, x = 0, k = 0, r = 0}
+  if kind.state == 2 then alter(task, 'd', kind.due) end
+  if waiting ~= '' then alter(task, 'wt', waiting) end
   return task
 end
 
 -- A task whose record is like no other's. Gives when its timers run out.
 local function take_special(namespace, id, item, kind, waiting)
-  local task = new_task(namespace, id, kind, #item[2], waiting)
-  tasks[task.key], task.changed = task, false
+  local task = fields_of(kind, waiting)
+  task.namespace, task.id, task.key, task.n, task.c = namespace, id, key_task(namespace, id), #item[2], now
+  tasks[task.key] = task
   save(task)
   for name, value in pairs(item[3]) do set(task, name, name == 'tt' and now + value or value) end
   if item[4] then remember_key(namespace, item[4], task) end
   return waiting_timer(kind.state, kind.due, task.ts, task.tt)
 end
 
--- No record says whose it is: but for the size of the spec, tasks of one kind that come together have the same one.
+-- All that is its own is the size of its spec.
 local function take_plain(namespace, id, kind, size, waiting)
-  if not kind.head then kind.head, kind.tail = packed_around_size(new_task(namespace, id, kind, size, waiting)) end
-  write_later(key_task(namespace, id), kind.head .. packed[size] .. kind.tail)
+  if not kind.record then kind.record = packed[now] .. NIL .. NIL .. packed_shared(fields_of(kind, waiting)) end
+  write_later(key_task(namespace, id), packed[size] .. kind.record)
   return waiting_timer(kind.state, kind.due)
 end
 

@@ -71,24 +71,30 @@ local function release_key(task)
   if key then call('PEXPIREAT', key, digits(math.max(task.iw, now + 1))) end
 end
 
+-- What follows from an end that its record has. The caller has taken the task out of the sets it was in.
+--   told   its event
+--   knows  a server that learns of the end from the answer
+local function follow_end(task, told, knows)
+  local goes = now + (task.rt or (task.s == 6 and LIMITS.dead_age_ms or LIMITS.ended_age_ms))
+  local args = #ended_args
+  ended_args[args + 1], ended_args[args + 2] = digits(goes), task.namespace .. ':' .. task.id
+  if task.s == 6 then call('ZADD', key_dead(task.namespace, task.q), digits(now), task.id) end
+  count_backlog(task.namespace, -1, -task.n)
+  if task.ik then release_key(task) end
+  if task.wt then tell_waiting(task.wt, task.namespace, task.id, knows) end
+  emit(task.namespace, task.q, task.y, task.id, told)
+end
+
 -- Ends the task. The caller has taken it out of the sets it was in.
 --   outcome  of the execution that ended with it, if one did
 --   reason   why it was cancelled, if it was
 --   extra    what its event tells besides, in words
---   knows    a server that learns of the end from the answer
 local function end_task(task, state, kind, outcome, reason, extra, knows)
-  local goes = now + (task.rt or (state == 6 and LIMITS.dead_age_ms or LIMITS.ended_age_ms))
   task.s, task.sq, task.e = state, task.sq + 1, now
   if reason then set(task, 'cr', reason) end
   save(task)
-  local args = #ended_args
-  ended_args[args + 1], ended_args[args + 2] = digits(goes), task.namespace .. ':' .. task.id
-  if state == 6 then call('ZADD', key_dead(task.namespace, task.q), digits(now), task.id) end
-  count_backlog(task.namespace, -1, -task.n)
-  if task.ik then release_key(task) end
-  if task.wt then tell_waiting(task.wt, task.namespace, task.id, knows) end
-  emit(task.namespace, task.q, task.y, task.id,
-    event(kind, task.sq, state, outcome and task.x, outcome, task.a, reason, 0, outcome and task.w, extra))
+  follow_end(task,
+    event(kind, task.sq, state, outcome and task.x, outcome, task.a, reason, 0, outcome and task.w, extra), knows)
 end
 
 -- Makes a task wait: ready at once with its old time, or scheduled if `due_ms` is later than now.

@@ -18,7 +18,7 @@ local function event_group(namespace, queue, type)
   return group
 end
 
-local ARRAY_OF_11 = string.char(0x9b) -- what msgpack begins an array of so many values with
+local EVENT_OF_TASK = string.char(0x9b, 0xba) -- what msgpack begins an array of eleven values, the first of them an id, with
 
 -- What an event tells besides whose it is. What is left out is 0, a missing session empty, a missing extra nil.
 local function event(kind, sequence, state, execution, outcome, attempt, reason, due, session, extra)
@@ -30,7 +30,7 @@ end
 
 local function emit(namespace, queue, type, id, told)
   local events = event_group(namespace, queue, type).events
-  events[#events + 1] = ARRAY_OF_11 .. cmsgpack.pack(id) .. told
+  events[#events + 1] = EVENT_OF_TASK .. id .. told
 end
 
 local function write_events()

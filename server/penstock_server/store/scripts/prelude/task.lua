@@ -1,24 +1,46 @@
--- task: the record of a task, and what a script has at hand of it: a table with namespace, id, key and all fields.
+-- task: the record of a task, and what a script has at hand of it: a table with namespace, id, key, its own fields, and
+--   `shared`, a table of all other fields, which is one for all tasks of the call whose bytes are the same there. Reading
+--   task.q finds what is shared; what a script writes stands in the task's own table.
 --   A script reads a record once and has one table of it, however often it asks; what it changes is written at the end,
 --   together with all else that was put aside. A stub has a lifetime, which that would end: nothing changes a stub.
---   TASK_FIELDS stand one behind the other, not in a map: a table of known size is filled at once, and does not grow by
---   steps. RARE_TASK_FIELDS are changed by `set` only, and stand in `task.rare` too, which is kept as it is; whoever changes
---   another one calls `save`.
-local tasks, changed, put_aside = {}, {}, {}
+--   RARE_TASK_FIELDS are changed by `set` only, and stand in `task.rare` too, which is kept as it is; whoever changes
+--   another one calls `save`. A field that is taken away is false: nil would show what is shared.
+local tasks, changed, put_aside, shared_fields = {}, {}, {}, {}
 
 local function write_later(key, value)
   local count = #put_aside
   put_aside[count + 1], put_aside[count + 2] = key, value
 end
 
+-- Makes a table of fields one that tasks can share. `alone` until a second task of the call is met that has them.
+local function share(fields, bytes, alone)
+  fields.bytes, fields.reads, fields.alone = bytes, {__index = fields}, alone
+  return fields
+end
+
+-- What tasks share whose records end with these bytes, false if it is none.
+local function shared_of(bytes)
+  local fields = shared_fields[bytes]
+  if fields == nil then
+    fields = unpacked_shared(bytes)
+    fields = fields and share(fields, bytes, true) or false
+    for name, value in pairs(fields and fields.rare or {}) do fields[name] = value end
+    shared_fields[bytes] = fields
+  elseif fields then
+    fields.alone = false
+  end
+  return fields
+end
+
 -- A record that something else has written over is none: every script steps over it, and `audit` tells of it.
 local function known_task(namespace, id, key, record)
-  local task = record and unpacked_task(namespace, id, key, record)
-  if task and task.rare then
-    for name, value in pairs(task.rare) do task[name] = value end
-  end
-  tasks[key] = task
-  return task
+  local last, n, c, t, re = unpacked_own(record or '')
+  local shared = last and #id == 26 and shared_of(string.sub(record, last + 1))
+  -- `changed` stands there from the start: a table that grows by one more field is made anew.
+  local own = shared
+    and {namespace = namespace, id = id, key = key, shared = shared, n = n, c = c, t = t, re = re, changed = false}
+  tasks[key] = own and setmetatable(own, shared.reads) or false
+  return tasks[key]
 end
 
 -- false if there is none.
@@ -34,8 +56,8 @@ end
 -- The tasks of these namespaces and ids, in their order; false for one that is not there.
 local function read_tasks(namespaces, ids)
   local found, keys, positions, count = {}, {}, {}, 0
-  for position, id in ipairs(ids) do
-    local key = key_task(namespaces[position], id)
+  for position = 1, #ids do
+    local key = key_task(namespaces[position], ids[position])
     local task = tasks[key]
     found[position] = task or false
     if task == nil then
@@ -44,32 +66,79 @@ local function read_tasks(namespaces, ids)
     end
   end
   if count == 0 then return found end
-  for index, record in ipairs(call('MGET', unpack(keys))) do
+  local records = call('MGET', unpack(keys))
+  for index = 1, count do
     local key, position = keys[index], positions[index]
     local task = tasks[key] -- it may be asked for twice
-    if task == nil then task = known_task(namespaces[position], ids[position], key, record) end
+    if task == nil then task = known_task(namespaces[position], ids[position], key, records[index]) end
     found[position] = task
   end
   return found
 end
 
-local function save(task)
+local function write_at_end(task)
   if task.changed then return end
   task.changed = true
   changed[#changed + 1] = task
 end
 
+-- What it has is like no other's any more.
+local function save(task)
+  task.shared = false
+  write_at_end(task)
+end
+
+local function alter(task, name, value)
+  local rare = {}
+  for other, kept in pairs(task.rare or {}) do rare[other] = kept end
+  task[name], rare[name] = value or false, value
+  task.rare = next(rare) and rare or false
+end
+
 local function set(task, name, value)
-  task.rare = task.rare or {}
-  task[name], task.rare[name] = value, value
+  alter(task, name, value)
   save(task)
+end
+
+-- Changes a task in a way that rests on nothing but what it shares: worked out once for all that share it.
+--   change  a function of a table of fields, which it changes; `alter` is for the rare ones
+--   known   what this change made of shared fields until now
+-- Gives the table that has the fields now, and whatever else `change` has noted there.
+local function become(task, change, known)
+  local shared = task.shared
+  if not shared or shared.alone then
+    change(task)
+    save(task)
+    return task
+  end
+  local after = known[shared]
+  if not after then
+    after = {}
+    for name, value in pairs(shared) do after[name] = value end
+    change(after)
+    known[shared] = share(after, packed_shared(after), false)
+  end
+  task.shared = after
+  setmetatable(task, after.reads)
+  write_at_end(task)
+  return after
 end
 
 -- Its keys are removed by the caller.
 local function forget(task) tasks[task.key] = false end
 
+local RANDOM_BITS = string.char(0xb0) -- what msgpack begins a text of sixteen bytes with
+
+local function packed_task(task)
+  local shared = task.shared and task.shared.bytes or packed_shared(task)
+  local report = task.re and cmsgpack.pack(task.re) or NIL
+  if task.t then return packed[task.n] .. packed[task.c] .. RANDOM_BITS .. task.t .. report .. shared end
+  return packed[task.n] .. packed[task.c] .. NIL .. report .. shared
+end
+
 local function write_tasks()
-  for _, task in ipairs(changed) do
+  for index = 1, #changed do
+    local task = changed[index]
     write_later(task.key, packed_task(task))
     task.changed = false
   end

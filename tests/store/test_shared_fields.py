@@ -1,0 +1,83 @@
+"""Tasks that were taken in, leased and ended together share most fields: what becomes of one is
+its own affair all the same.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from penstock_server.model.lifecycle import Outcome, TaskState
+from penstock_server.model.records import LeaseRecord
+from support.stores import NAMESPACE, Bench, draft, token_of
+
+
+async def leased(bench: Bench, count: int, **fields: object) -> list[LeaseRecord]:
+    """Leases of tasks that came in one call."""
+    await bench.submit(*(draft(**fields) for _ in range(count)))  # type: ignore[arg-type]
+    return await bench.lease_all(count)
+
+
+async def test_leases_of_tasks_that_share_their_fields_differ_in_what_is_their_own(bench: Bench):
+    leases = await leased(bench, 20)
+
+    assert len({lease.task_id for lease in leases}) == 20
+    assert len({lease.random for lease in leases}) == 20
+    assert {lease.kind for lease in leases} == {leases[0].kind}
+
+
+async def test_leases_keep_apart_what_differs_between_tasks_of_one_call(bench: Bench):
+    first = await bench.add(spec=b"first")
+    bench.clock.advance(ms=5)
+    await bench.submit(draft(spec=b"second"), draft(spec=b"third", timers={"L": 5_000}))
+
+    leases = await bench.lease_all(3)
+
+    assert [lease.spec for lease in leases] == [b"first", b"second", b"third"]
+    assert leases[0].task_id == first
+    assert [lease.kind.create_ms - leases[0].kind.create_ms for lease in leases] == [0, 5, 5]
+    assert [lease.kind.term_ms for lease in leases] == [60_000, 60_000, 5_000]
+
+
+async def test_tasks_that_end_together_keep_each_its_own_result(bench: Bench):
+    leases = await leased(bench, 5)
+    rows = [(NAMESPACE, token_of(lease), f"of {lease.task_id}".encode()) for lease in leases]
+
+    assert await bench.store.leases.complete([*rows[:4], rows[0]]) == [True] * 5
+
+    for lease in leases[:4]:
+        (execution,) = await bench.executions(lease.task_id)
+        assert execution.report == f"of {lease.task_id}".encode()
+    assert (await bench.task(leases[4].task_id)).state is TaskState.RUNNING
+
+
+async def test_one_of_many_that_share_their_fields_is_changed_alone(bench: Bench):
+    asked, logged, failed, plain, left = await leased(bench, 5)
+    before = await bench.task(left.task_id)
+    await bench.store.tasks.cancel(NAMESPACE, asked.task_id, grace_ms=10_000)
+    await bench.log(logged, (1, b"a line"))
+    await bench.accept(logged, progress=b"half")
+    await bench.fail(failed)
+
+    rows = [(NAMESPACE, token_of(lease), b"done") for lease in (asked, logged, plain)]
+    assert await bench.store.leases.complete(rows) == [True] * 3
+
+    sequences = [(await bench.task(lease.task_id)).sequence for lease in (asked, logged, plain)]
+    assert sequences == [4, 4, 3], "a cancel was asked for, progress was told, neither"
+    assert (await bench.task(failed.task_id)).state is TaskState.SCHEDULED
+    assert await bench.task(left.task_id) == before
+
+
+async def test_a_task_by_itself_ends_as_one_of_many_does(bench: Bench):
+    many = await leased(bench, 2)
+    (alone,) = await leased(bench, 1, group="another")
+    for batch in (many, [alone]):
+        rows = [(NAMESPACE, token_of(lease), b"done") for lease in batch]
+        assert await bench.store.leases.complete(rows) == [True] * len(batch)
+
+    one, other = await bench.task(many[0].task_id), await bench.task(alone.task_id)
+
+    assert dataclasses.replace(one, task_id="", fence=0, last_execution=None) == (
+        dataclasses.replace(other, task_id="", fence=0, last_execution=None)
+    )
+    assert one.last_execution is not None
+    assert one.last_execution.outcome is Outcome.SUCCEEDED
