@@ -12,7 +12,7 @@ from typing import Final
 
 from penstock_worker.registry import HandlerInfo
 
-REPORTS_AT_ONCE: Final = 5
+REPORTS_AT_ONCE: Final = 4
 """Reports that are under way at a time; the slots are shared out among them."""
 
 
