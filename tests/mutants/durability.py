@@ -70,7 +70,7 @@ MUTANTS: Final = (
         mechanism="the token of a lease that the server takes away proves nothing any more",
         file=f"{SCRIPTS}/prelude/leases.lua",
         old="""  drop_lease(task)
-  task.t = nil
+  task.t = false
 """,
         new="  drop_lease(task)\n",
         tests=("tests/store/test_endings.py::test_an_expired_lease_cannot_change_the_task",),

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import io
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import msgpack
 import pytest
 
 from penstock_server.model.lifecycle import TaskState
@@ -130,7 +132,26 @@ async def as_a_piece(bench: Bench, key: str) -> None:
     await bench.redis.set(key, (await bench.redis.get(key))[:-1])
 
 
-@pytest.fixture(params=[as_a_hash, as_no_msgpack, as_a_piece])
+async def as_text_of_the_right_length(bench: Bench, key: str) -> None:
+    """To msgpack each character is a number, so these are as many values as a record has."""
+    await bench.redis.set(key, "x" * (len(keys.TASK_FIELDS) + 1))
+
+
+async def with_a_token_of_another_length(bench: Bench, key: str) -> None:
+    *values, rare = msgpack.Unpacker(io.BytesIO(await bench.redis.get(key)), raw=True)
+    values[[*keys.TASK_FIELDS].index("t")] = b"short"
+    await bench.redis.set(key, b"".join(map(msgpack.packb, [*values, rare])))
+
+
+@pytest.fixture(
+    params=[
+        as_a_hash,
+        as_no_msgpack,
+        as_a_piece,
+        as_text_of_the_right_length,
+        with_a_token_of_another_length,
+    ]
+)
 async def damage(
     bench: Bench, request: pytest.FixtureRequest
 ) -> AsyncIterator[Callable[[str], Awaitable[None]]]:

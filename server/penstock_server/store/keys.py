@@ -138,8 +138,8 @@ Times in milliseconds. One that is absent is packed as nil, and a record without
 false. Their number and order are the layout: a field that is needed later is a rare one.
 """
 
-ALWAYS_THERE: Final = frozenset(["s", "q", "y", "g", "p", "c", "n", "sq", "a", "x", "k", "r"])
-"""Fields that no task lacks."""
+ALWAYS_THERE: Final = frozenset(["s", "q", "y", "g", "p", "sq", "a", "x", "k", "r"])
+"""Shared fields that no task lacks."""
 
 RARE_TASK_FIELDS: Final = {
     "u": "when it last changed, unless another time tells; absent means as c",
@@ -214,16 +214,19 @@ def lua_task_fields() -> str:
     fields = ", ".join(f"{name} = {name}" for name in shared.split(", "))
     pieces = " .. ".join(map(_lua_packed, SHARED_TASK_FIELDS))
     return f"""\
--- Where a task's own fields end in its record, and what they are. Nothing if it is no record.
-local function unpacked_own(record)
-  local count = {len(OWN_TASK_FIELDS)}
-  local readable, last, {own} = pcall(cmsgpack.unpack_limit, record, count)
-  if readable and last > 0 then return last, {own} end
+-- Where a task's own fields end in its record, and what they are. It raises, or gives nothing, if
+-- that is no record.
+local function own_in(record)
+  local last, {own} = cmsgpack.unpack_limit(record, {len(OWN_TASK_FIELDS)})
+  if last > 0 and n + c > 0 and (not t or #t == 16) then return last, {own} end
 end
--- nil if they are none, or another number of values.
-local function unpacked_shared(bytes)
-  local readable, {shared}, more = pcall(cmsgpack.unpack, bytes)
-  if readable and rare ~= nil and more == nil then return {{{fields}}} end
+-- The fields behind them. It raises, or gives nothing, if they are none, or more than there are.
+local function shared_in(bytes)
+  local {shared}, more = cmsgpack.unpack(bytes)
+  if more ~= nil or rare == nil or not (#q + #y + #g + s + p + sq + a + x + k + r) then return end
+  local fields = {{{fields}}}
+  for name, value in pairs(rare or {{}}) do fields[name] = value end
+  return fields
 end
 local function packed_shared(task)
   local packed = packed

@@ -119,7 +119,9 @@ def report_executions(
         found.add("items", f"has {count:,} entries, at most {most:,} are allowed")
     found.raise_if_any()
     errors = check_items(report_item, request.items, limits, plain)
-    _refuse_repeated_leases(tokens or [item.lease_token for item in request.items], errors)
+    if tokens is None:
+        tokens = [item.lease_token for item in request.items]
+    _refuse_repeated_leases(tokens, errors)
     return errors
 
 

@@ -9,7 +9,8 @@ local SHORT = 256
 local namespaces, ids, fences, randoms, reports, servers = unpack(input)
 local words, found = {}, read_tasks(namespaces, ids)
 
-local succeeded = {}
+-- Shared fields, and what success has made of them.
+local after_success = {}
 
 local function succeed(task)
   task.s, task.sq, task.e, task.r = 5, task.sq + 1, now, 0
@@ -19,7 +20,7 @@ end
 local function complete(task, report, server)
   drop_lease(task)
   if #report <= SHORT then task.re = report else keep_execution(task, 1, report) end
-  follow_end(task, become(task, succeed, succeeded).told, server)
+  follow_end(task, become(task, succeed, after_success).told, server)
 end
 
 for index, task in ipairs(found) do

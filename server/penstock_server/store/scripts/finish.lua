@@ -14,10 +14,10 @@ if task.s == 4 then
   keep_execution(task, 4, '', 'an operator ended the task')
 else
   unwait(namespace, task.q, task.y, task.g, id)
-  task.t = nil
+  task.t = false
 end
 -- The operator's word is an execution of its own, which nobody leased.
-local start, session, fence = task.b, task.w, task.f
+local start, session, fence = task.b or false, task.w or false, task.f or false
 task.x, task.b, task.w, task.f = task.x + 1, now, '', fence or 0
 keep_execution(task, state == 5 and 1 or 2, input[4], 'ended by an operator')
 task.b, task.w, task.f = start, session, fence

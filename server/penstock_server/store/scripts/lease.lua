@@ -10,9 +10,9 @@
 --   order: the group (fairness key) with the least virtual time first; in it, the least score of any served type
 local namespace, queue, server = input[1], input[2], input[3]
 local polls, type_lists, random = input[4], input[5], input[6]
-local fields = call('HMGET', key_queue(namespace, queue), 'e', 'pz', 'vt')
-local epoch, paused = fields[1], fields[2]
-local virtual_time = tonumber(fields[3]) or 0
+local of_queue = call('HMGET', key_queue(namespace, queue), 'e', 'pz', 'vt')
+local epoch, paused = of_queue[1], of_queue[2]
+local virtual_time = tonumber(of_queue[3]) or 0
 local drawn, randoms_used = {}, 0
 
 -- The types of the list that have ready tasks, each with its first group and that group's first score.
@@ -98,12 +98,10 @@ local function put_back(candidates, position)
   drawn[head.type] = drawn[head.type] - 1
 end
 
--- The session of the poll at hand.
-local session
 local lease_args, first_expiry = {}, math.huge
 
--- What a lease by the session makes of the fields of a task.
-local function run(task)
+-- What a lease makes of the fields of a task.
+local function be_leased(task, session)
   task.s, task.sq, task.x, task.w, task.b = 4, task.sq + 1, task.x + 1, session, now
   task.f = math.max((task.f or 0) + 1, now_us)
   if task.ll then
@@ -134,7 +132,7 @@ local function lease(task, spec, into)
   if task.ts or task.tt then call('ZREM', key_expiring(namespace, queue, epoch), id) end
   task.t = string.sub(random, randoms_used * 16 + 1, randoms_used * 16 + 16)
   randoms_used = randoms_used + 1
-  local fields = become(task, run, into.known)
+  local fields = become(task, be_leased, into.known, into.session)
   local args = #lease_args
   lease_args[args + 1], lease_args[args + 2] = digits(fields.expiry), id
   first_expiry = math.min(first_expiry, fields.expiry)
@@ -161,9 +159,8 @@ end
 local NOTHING = {'', {}, {}, {}}
 
 local function serve(poll)
-  local into = {ids = {}, specs = {}, kinds = {}, befores = {}, known = {}}
+  local into = {session = poll[1], ids = {}, specs = {}, kinds = {}, befores = {}, known = {}}
   local leased, room, full, found, specs = 0, poll[4], false, {}, {}
-  session = poll[1]
   local size, drawn_now = math.max(1, poll[4]), candidates(type_lists[poll[5]], poll[3])
   for position = 1, #drawn_now.ids do
     if not full and specs[position] == nil then

@@ -24,7 +24,7 @@ local function prune(namespace, id, task)
   end
   if not task then return end
   if task.s == 6 then call('ZREM', key_dead(namespace, task.q), id) end
-  task.re = nil
+  task.re = false
   call('SET', task.key, packed_task(task), 'PXAT', digits(math.max(task.e + LIMITS.stub_age_ms, task.iw or 0, now + 1)))
 end
 

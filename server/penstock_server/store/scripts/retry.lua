@@ -23,7 +23,7 @@ local function take_out()
   call('ZREM', key_ended(), namespace .. ':' .. id)
   call('ZREM', key_dead(namespace, task.q), id)
   if task.re then keep_execution(task, 1, task.re, '', task.e) end
-  task.e, task.t, task.re = false, nil, nil
+  task.e, task.t, task.re = false, false, false
   set(task, 'o', nil)
   set(task, 'cr', nil)
   local key = own_key(task)

@@ -79,8 +79,8 @@ local function remember_key(namespace, idempotency, task)
   set(task, 'iw', now + window)
 end
 
--- The fields that a new task of the kind shares with others of the call.
-local function fields_of(kind, waiting)
+-- The fields of a new task but for its own.
+local function first_fields(kind, waiting)
   local task = {s = kind.state, q = kind.queue, y = kind.type, g = kind.group, p = kind.priority,
     sq = 1, a = 0, x = 0, k = 0, r = 0}
   if kind.state == 2 then alter(task, 'd', kind.due) end
@@ -90,7 +90,7 @@ end
 
 -- A task whose record is like no other's. Gives when its timers run out.
 local function take_special(namespace, id, item, kind, waiting)
-  local task = fields_of(kind, waiting)
+  local task = first_fields(kind, waiting)
   task.namespace, task.id, task.key, task.n, task.c = namespace, id, key_task(namespace, id), #item[2], now
   tasks[task.key] = task
   save(task)
@@ -101,7 +101,7 @@ end
 
 -- All that is its own is the size of its spec.
 local function take_plain(namespace, id, kind, size, waiting)
-  if not kind.record then kind.record = packed[now] .. NIL .. NIL .. packed_shared(fields_of(kind, waiting)) end
+  if not kind.record then kind.record = packed[now] .. NIL .. NIL .. packed_shared(first_fields(kind, waiting)) end
   write_later(key_task(namespace, id), packed[size] .. kind.record)
   return waiting_timer(kind.state, kind.due)
 end

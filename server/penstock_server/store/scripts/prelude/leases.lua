@@ -27,7 +27,7 @@ end
 -- The server takes the lease away: its token must prove nothing any more.
 local function revoke(task)
   drop_lease(task)
-  task.t = nil
+  task.t = false
   save(task)
 end
 

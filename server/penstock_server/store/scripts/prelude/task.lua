@@ -1,10 +1,11 @@
 -- task: the record of a task, and what a script has at hand of it: a table with namespace, id, key, its own fields, and
 --   `shared`, a table of all other fields, which is one for all tasks of the call whose bytes are the same there. Reading
---   task.q finds what is shared; what a script writes stands in the task's own table.
+--   task.q finds what is shared; what a script writes hides it, and `become` puts another shared table in its place.
 --   A script reads a record once and has one table of it, however often it asks; what it changes is written at the end,
 --   together with all else that was put aside. A stub has a lifetime, which that would end: nothing changes a stub.
---   RARE_TASK_FIELDS are changed by `set` only, and stand in `task.rare` too, which is kept as it is; whoever changes
---   another one calls `save`. A field that is taken away is false: nil would show what is shared.
+--   RARE_TASK_FIELDS are changed by `set` and `alter` only, and stand in `task.rare` too, which is kept as it is; whoever
+--   changes another one calls `save`, after which `shared` is false. A field that is taken away is false: nil would show
+--   what is shared. Names of fields have two letters at most; what scripts note beside them, but for id, has more.
 local tasks, changed, put_aside, shared_fields = {}, {}, {}, {}
 
 local function write_later(key, value)
@@ -22,9 +23,8 @@ end
 local function shared_of(bytes)
   local fields = shared_fields[bytes]
   if fields == nil then
-    fields = unpacked_shared(bytes)
-    fields = fields and share(fields, bytes, true) or false
-    for name, value in pairs(fields and fields.rare or {}) do fields[name] = value end
+    local readable, found = pcall(shared_in, bytes)
+    fields = readable and found and share(found, bytes, true) or false
     shared_fields[bytes] = fields
   elseif fields then
     fields.alone = false
@@ -34,11 +34,11 @@ end
 
 -- A record that something else has written over is none: every script steps over it, and `audit` tells of it.
 local function known_task(namespace, id, key, record)
-  local last, n, c, t, re = unpacked_own(record or '')
-  local shared = last and #id == 26 and shared_of(string.sub(record, last + 1))
+  local readable, last, n, c, t, re = pcall(own_in, record)
+  local shared = readable and last and #id == 26 and shared_of(string.sub(record, last + 1))
   -- `changed` stands there from the start: a table that grows by one more field is made anew.
   local own = shared
-    and {namespace = namespace, id = id, key = key, shared = shared, n = n, c = c, t = t, re = re, changed = false}
+    and {namespace = namespace, id = id, key = key, shared = shared, n = n, c = c, t = t or false, re = re or false, changed = false}
   tasks[key] = own and setmetatable(own, shared.reads) or false
   return tasks[key]
 end
@@ -101,13 +101,13 @@ local function set(task, name, value)
 end
 
 -- Changes a task in a way that rests on nothing but what it shares: worked out once for all that share it.
---   change  a function of a table of fields, which it changes; `alter` is for the rare ones
---   known   what this change made of shared fields until now
+--   change  a function of a table of fields, which it changes, and of `with`; `alter` is for the rare ones
+--   known   what this change has made of shared fields until now
 -- Gives the table that has the fields now, and whatever else `change` has noted there.
-local function become(task, change, known)
+local function become(task, change, known, with)
   local shared = task.shared
   if not shared or shared.alone then
-    change(task)
+    change(task, with)
     save(task)
     return task
   end
@@ -115,7 +115,7 @@ local function become(task, change, known)
   if not after then
     after = {}
     for name, value in pairs(shared) do after[name] = value end
-    change(after)
+    change(after, with)
     known[shared] = share(after, packed_shared(after), false)
   end
   task.shared = after
