@@ -7,18 +7,18 @@ from __future__ import annotations
 import dataclasses
 
 from penstock_server.model.lifecycle import Outcome, TaskState
-from penstock_server.model.records import LeaseRecord
+from penstock_server.model.records import LeaseRecord, TaskDraft
 from support.stores import NAMESPACE, Bench, draft, token_of
 
 
-async def leased(bench: Bench, count: int, **fields: object) -> list[LeaseRecord]:
+async def leased(bench: Bench, *drafts: TaskDraft) -> list[LeaseRecord]:
     """Leases of tasks that came in one call."""
-    await bench.submit(*(draft(**fields) for _ in range(count)))  # type: ignore[arg-type]
-    return await bench.lease_all(count)
+    await bench.submit(*drafts)
+    return await bench.lease_all(len(drafts))
 
 
 async def test_leases_of_tasks_that_share_their_fields_differ_in_what_is_their_own(bench: Bench):
-    leases = await leased(bench, 20)
+    leases = await leased(bench, *[draft()] * 20)
 
     assert len({lease.task_id for lease in leases}) == 20
     assert len({lease.random for lease in leases}) == 20
@@ -39,7 +39,7 @@ async def test_leases_keep_apart_what_differs_between_tasks_of_one_call(bench: B
 
 
 async def test_tasks_that_end_together_keep_each_its_own_result(bench: Bench):
-    leases = await leased(bench, 5)
+    leases = await leased(bench, *[draft()] * 5)
     rows = [(NAMESPACE, token_of(lease), f"of {lease.task_id}".encode()) for lease in leases]
 
     assert await bench.store.leases.complete([*rows[:4], rows[0]]) == [True] * 5
@@ -51,7 +51,7 @@ async def test_tasks_that_end_together_keep_each_its_own_result(bench: Bench):
 
 
 async def test_one_of_many_that_share_their_fields_is_changed_alone(bench: Bench):
-    asked, logged, failed, plain, left = await leased(bench, 5)
+    asked, logged, failed, plain, left = await leased(bench, *[draft()] * 5)
     before = await bench.task(left.task_id)
     await bench.store.tasks.cancel(NAMESPACE, asked.task_id, grace_ms=10_000)
     await bench.log(logged, (1, b"a line"))
@@ -68,8 +68,8 @@ async def test_one_of_many_that_share_their_fields_is_changed_alone(bench: Bench
 
 
 async def test_a_task_by_itself_ends_as_one_of_many_does(bench: Bench):
-    many = await leased(bench, 2)
-    (alone,) = await leased(bench, 1, group="another")
+    many = await leased(bench, draft(), draft())
+    (alone,) = await leased(bench, draft(group="another"))
     for batch in (many, [alone]):
         rows = [(NAMESPACE, token_of(lease), b"done") for lease in batch]
         assert await bench.store.leases.complete(rows) == [True] * len(batch)

@@ -49,12 +49,12 @@ def decode_lease_token(text: str) -> LeaseToken | None:
     return decode_lease_tokens([text])[0]
 
 
-def decode_lease_tokens(texts: Sequence[str]) -> list[LeaseToken | None]:
+def decode_lease_tokens(texts: Sequence[str]) -> Sequence[LeaseToken | None]:
     """Reads tokens from the wire, all at once; None for each that is not one."""
     fit = all(len(text) == _LENGTH for text in texts)
     tokens = _read("".join(texts)) if fit else None
     if tokens is not None:
-        return [*tokens]
+        return tokens
     return [None] if len(texts) == 1 else [decode_lease_token(text) for text in texts]
 
 

@@ -99,7 +99,7 @@ local function take_special(namespace, id, item, kind, waiting)
   return waiting_timer(kind.state, kind.due, task.ts, task.tt)
 end
 
--- All that is its own is the size of its spec.
+-- Plain tasks of a kind that come in one call differ in the size of the spec alone.
 local function take_plain(namespace, id, kind, size, waiting)
   if not kind.record then kind.record = packed[now] .. NIL .. NIL .. packed_shared(first_fields(kind, waiting)) end
   write_later(key_task(namespace, id), packed[size] .. kind.record)

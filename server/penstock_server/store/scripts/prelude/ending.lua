@@ -73,7 +73,7 @@ end
 
 -- What follows from an end that its record has. The caller has taken the task out of the sets it was in.
 --   told   its event
---   knows  a server that learns of the end from the answer
+--   knows  a server that learns of the end from the answer, if one does
 local function follow_end(task, told, knows)
   local goes = now + (task.rt or (task.s == 6 and LIMITS.dead_age_ms or LIMITS.ended_age_ms))
   local args = #ended_args
@@ -89,12 +89,12 @@ end
 --   outcome  of the execution that ended with it, if one did
 --   reason   why it was cancelled, if it was
 --   extra    what its event tells besides, in words
-local function end_task(task, state, kind, outcome, reason, extra, knows)
+local function end_task(task, state, kind, outcome, reason, extra)
   task.s, task.sq, task.e = state, task.sq + 1, now
   if reason then set(task, 'cr', reason) end
   save(task)
   follow_end(task,
-    event(kind, task.sq, state, outcome and task.x, outcome, task.a, reason, 0, outcome and task.w, extra), knows)
+    event(kind, task.sq, state, outcome and task.x, outcome, task.a, reason, 0, outcome and task.w, extra))
 end
 
 -- Makes a task wait: ready at once with its old time, or scheduled if `due_ms` is later than now.

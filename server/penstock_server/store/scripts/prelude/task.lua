@@ -37,8 +37,8 @@ local function known_task(namespace, id, key, record)
   local readable, last, n, c, t, re = pcall(own_in, record)
   local shared = readable and last and #id == 26 and shared_of(string.sub(record, last + 1))
   -- `changed` stands there from the start: a table that grows by one more field is made anew.
-  local own = shared
-    and {namespace = namespace, id = id, key = key, shared = shared, n = n, c = c, t = t or false, re = re or false, changed = false}
+  local own = shared and {namespace = namespace, id = id, key = key, shared = shared, changed = false,
+    n = n, c = c, t = t or false, re = re or false}
   tasks[key] = own and setmetatable(own, shared.reads) or false
   return tasks[key]
 end
