@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Final
 
 from penstock_server.model.lifecycle import EventKind, TaskState
-from robustness.history import OK, Event, Fault, History, Standing
+from robustness.history import OK, Call, Event, Fault, History, Standing
 
 LOSES: Final = 2.5
 """Seconds before a crash of a store with `everysec` in which writes may be lost. P1: about 2 s."""
@@ -122,6 +122,11 @@ class Facts:
         """Whether what was acknowledged then may be lost."""
         return any(fault.began - LOSES <= at <= fault.ended for fault in self.losses)
 
+    def done_may_be_lost(self, call: Call) -> bool:
+        """Whether what an acknowledged call did may be lost: it took effect at any time of it."""
+        lost_meanwhile = self.lost_writes_during(call.invoked, call.returned)
+        return lost_meanwhile or self.may_be_lost(call.returned)
+
     def lost_writes_during(self, since: float, until: float) -> bool:
         """Whether the store may have lost writes between two times."""
         return any(fault.began <= until and since <= fault.ended for fault in self.losses)
@@ -145,12 +150,10 @@ class Facts:
         return Violation(rule=rule, subject=task, text=text, forgiven=task in self.shaken)
 
     @property
-    def submits(self) -> list[tuple[str, float]]:
-        """Task and time of each submit that was acknowledged."""
+    def submits(self) -> list[Call]:
+        """Each submit that was acknowledged."""
         calls = self.history.calls
-        return [
-            (c.task, c.returned) for c in calls if c.op in ("submit", "run") and c.outcome == OK
-        ]
+        return [call for call in calls if call.op in ("submit", "run") and call.outcome == OK]
 
 
 def ended(state: int) -> bool:

@@ -239,7 +239,7 @@ def paused_queues_hand_out_nothing(facts: Facts) -> Findings:
     peace = facts.history.notes.get("peace", float("inf"))
     for queue, calls in by_queue.items():
         for pause in calls:
-            if pause.op != "pause" or pause.outcome != OK or facts.may_be_lost(pause.returned):
+            if pause.op != "pause" or pause.outcome != OK or facts.done_may_be_lost(pause):
                 continue
             until = min((r.invoked for r in calls if _may_undo(r, pause)), default=peace)
             since = pause.returned + TOLERANCE

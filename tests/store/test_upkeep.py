@@ -83,6 +83,24 @@ async def test_pausing_says_why(bench: Bench):
     assert not (await bench.store.queues.get(NAMESPACE, QUEUE)).paused
 
 
+async def test_a_change_of_a_queue_answers_the_queue_as_the_change_left_it(bench: Bench):
+    queues = bench.store.queues
+    await bench.add()
+
+    changed = [
+        await queues.pause(NAMESPACE, QUEUE, "because"),
+        await queues.configure(NAMESPACE, QUEUE, b"one"),
+        await queues.resume(NAMESPACE, QUEUE),
+    ]
+
+    assert [(c.pause_reason, c.config, c.version) for c in changed] == [
+        ("because", b"", 0),
+        ("because", b"one", 1),
+        ("", b"one", 1),
+    ]
+    assert changed[-1] == await queues.get(NAMESPACE, QUEUE)
+
+
 @pytest.mark.parametrize("limits", [StoreLimits(queues_per_namespace=0)], ids=["no queues"])
 async def test_operators_cannot_make_queues_beyond_the_bound(bench: Bench):
     with pytest.raises(LimitReached):

@@ -49,7 +49,7 @@ class Queues:
     async def get(self, namespace: str, queue: str) -> QueueView:
         """One queue. Raises `QueueNotFound`."""
         record = await self._store.queues.get(namespace, queue)
-        return _view(record, await self._workers.live(namespace), self._pressure.reason)
+        return self._view(record, await self._workers.live(namespace))
 
     async def list(
         self, namespace: str, *, after: str, limit: int
@@ -60,20 +60,18 @@ class Queues:
         names = await self._store.queues.names(namespace, after=after, limit=limit + 1)
         sessions = await self._workers.live(namespace)
         records = await self._store.queues.read(namespace, names[:limit])
-        stopped = self._pressure.reason
-        return [_view(record, sessions, stopped) for record in records], names[limit - 1] if len(
-            names
-        ) > limit else ""
+        more = names[limit - 1] if len(names) > limit else ""
+        return [self._view(record, sessions) for record in records], more
 
     async def pause(self, namespace: str, queue: str, reason: str) -> QueueView:
         """Stops leasing from a queue. Raises `LimitReached`."""
-        await self._store.queues.pause(namespace, queue, reason)
-        return await self.get(namespace, queue)
+        sessions = await self._workers.live(namespace)
+        return self._view(await self._store.queues.pause(namespace, queue, reason), sessions)
 
     async def resume(self, namespace: str, queue: str) -> QueueView:
         """Starts leasing again. Raises `QueueNotFound`."""
-        await self._store.queues.resume(namespace, queue)
-        return await self.get(namespace, queue)
+        sessions = await self._workers.live(namespace)
+        return self._view(await self._store.queues.resume(namespace, queue), sessions)
 
     async def config(self, namespace: str, queue: str) -> tuple[bytes, int]:
         """What operators set on a queue, and its version."""
@@ -83,8 +81,9 @@ class Queues:
         self, namespace: str, queue: str, config: bytes, *, version: int
     ) -> QueueView:
         """Sets a queue's config. Raises `EtagMismatch`, `LimitReached`."""
-        await self._store.queues.configure(namespace, queue, config, version=version)
-        return await self.get(namespace, queue)
+        sessions = await self._workers.live(namespace)
+        record = await self._store.queues.configure(namespace, queue, config, version=version)
+        return self._view(record, sessions)
 
     async def purge(self, namespace: str, queue: str) -> int:
         """Takes everything that waits out of a queue. Raises `QueueNotFound`."""
@@ -98,10 +97,10 @@ class Queues:
             found.append([task for task in tasks if task is not None])
         return Peek(*found)
 
-
-def _view(record: QueueRecord, sessions: Sequence[SessionRecord], stopped: str) -> QueueView:
-    serving = [session for session in sessions if record.queue in session.queues]
-    return QueueView(record, len(serving), _why_unserved(record, serving), stopped)
+    def _view(self, record: QueueRecord, sessions: Sequence[SessionRecord]) -> QueueView:
+        serving = [session for session in sessions if record.queue in session.queues]
+        unserved = _why_unserved(record, serving)
+        return QueueView(record, len(serving), unserved, self._pressure.reason)
 
 
 def _why_unserved(record: QueueRecord, serving: Sequence[SessionRecord]) -> str:

@@ -5,6 +5,8 @@ in them.
 from collections.abc import Sequence
 from typing import Any
 
+import msgpack
+
 from penstock_server.model.errors import EtagMismatch, LimitReached, QueueNotFound
 from penstock_server.model.records import QueueRecord, StoreLimits
 
@@ -34,10 +36,8 @@ class QueueStore:
         found: dict[str, QueueRecord] = {}
         for partition, names in by_partition.items():
             value = [[namespace, name] for name in names]
-            now_ms, answers = await self._lanes.run("read_queues", partition, value)
-            for name, answer in zip(names, answers, strict=True):
-                if answer:
-                    found[name] = _record(namespace, name, answer, int(now_ms))
+            answer = await self._lanes.run("read_queues", partition, value)
+            found |= {record.queue: record for record in _records(namespace, names, answer)}
         return [found[queue] for queue in queues if queue in found]
 
     async def names(self, namespace: str, *, after: str = "", limit: int = 1000) -> list[str]:
@@ -59,28 +59,31 @@ class QueueStore:
         config, version = await self._lanes.connection.read("HMGET", name, "cf", "v")
         return config or b"", int(version or 0)
 
-    async def pause(self, namespace: str, queue: str, reason: str) -> None:
+    async def pause(self, namespace: str, queue: str, reason: str) -> QueueRecord:
         """Stops leasing from a queue; makes it if need be. Raises `LimitReached`."""
-        await self._set(namespace, queue, "pause", reason.encode())
+        return await self._set(namespace, queue, "pause", reason.encode())
 
-    async def resume(self, namespace: str, queue: str) -> None:
+    async def resume(self, namespace: str, queue: str) -> QueueRecord:
         """Starts leasing again. Raises `QueueNotFound`."""
-        await self._set(namespace, queue, "resume", b"")
+        return await self._set(namespace, queue, "resume", b"")
 
     async def configure(
         self, namespace: str, queue: str, config: bytes, *, version: int = -1
-    ) -> None:
+    ) -> QueueRecord:
         """Sets the config; makes the queue if need be.
 
         Raises `EtagMismatch` unless `version` fits or is -1.
         """
-        await self._set(namespace, queue, "config", config, version)
+        return await self._set(namespace, queue, "config", config, version)
 
     async def _set(
         self, namespace: str, queue: str, what: str, value: bytes, version: int = -1
-    ) -> None:
+    ) -> QueueRecord:
+        # The record comes with the word: one that was read afterwards could show what a store that
+        # lost its latest writes went back to.
         home = self._lanes.home(namespace, queue)
-        (word,) = await self._lanes.run("set_queue", home, [namespace, queue, what, value, version])
+        change = [namespace, queue, what, value, version]
+        word, *told = await self._lanes.run("set_queue", home, change)
         if word == b"not_found":
             raise QueueNotFound(namespace=namespace, queue=queue)
         if word == b"changed":
@@ -89,6 +92,8 @@ class QueueStore:
             raise LimitReached(
                 what=f"queues in namespace {namespace}", limit=self._limits.queues_per_namespace
             )
+        (record,) = _records(namespace, [queue], msgpack.unpackb(told[0], raw=True))
+        return record
 
     async def purge(self, namespace: str, queue: str) -> int:
         """Takes everything that waits out of the queue; gives how many tasks that were.
@@ -125,6 +130,15 @@ class QueueStore:
 
 def _progress(answer: list[Any]) -> tuple[int, bool]:
     return int(answer[0]), bool(answer[1])
+
+
+def _records(namespace: str, queues: Sequence[str], answer: list[Any]) -> list[QueueRecord]:
+    now_ms, found = answer
+    return [
+        _record(namespace, queue, fields, int(now_ms))
+        for queue, fields in zip(queues, found, strict=True)
+        if fields
+    ]
 
 
 def _record(namespace: str, queue: str, answer: list[Any], now_ms: int) -> QueueRecord:

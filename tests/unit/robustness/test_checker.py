@@ -303,6 +303,16 @@ def test_what_was_acknowledged_just_before_a_crash_with_everysec_may_be_lost():
     assert "lost" in forgiven(history)
 
 
+def test_a_pause_that_was_acknowledged_after_a_crash_with_everysec_may_be_lost():
+    history = clean()
+    _lease_from_a_paused_queue(history)
+    assert broken(history) == {"pause"}
+
+    history.add(replace(_crash_of_the_store(at=8.01), ended=8.04))
+
+    assert broken(history) == set()
+
+
 def test_what_was_acknowledged_earlier_may_not_be_lost():
     history = clean()
     _lose_a_task(history)

@@ -1,7 +1,8 @@
 -- set_queue: pauses, resumes or configures a queue, or makes it.
 --   uses   base notes
+--   calls  read_queues
 --   input  {namespace, queue, what, value, version or -1}; what: pause (value is the reason) · resume · config
---   gives  {word}; words: ok · not_found · changed · too_many_queues
+--   gives  {word, what read_queues gives, packed, if it is ok}; words: ok · not_found · changed · too_many_queues
 --   safe to repeat: yes, without a version
 local namespace, queue, what, value, version = input[1], input[2], input[3], input[4], input[5]
 local key = key_queue(namespace, queue)
@@ -25,4 +26,4 @@ else
   call('HINCRBY', key, 'v', 1)
 end
 send_notes()
-return cmsgpack.pack({'ok'})
+return cmsgpack.pack({'ok', read_queues({{namespace, queue}})})
