@@ -133,9 +133,11 @@ class Reports:
         )
         taken = [bool(end) for end in ended]
         self._observer.ended(namespace, Outcome.SUCCEEDED, sum(taken))
-        for end in ended:
-            if isinstance(end, TaskRecord):
-                self._endings.settle(end)
+        awaited = [end for end in ended if isinstance(end, TaskRecord)]
+        if awaited:
+            for task in awaited:
+                self._endings.settle(task)
+            await asyncio.sleep(0)  # who waits for a result is answered before the worker is
         return self._told(namespace, reports, taken)
 
     async def _fail(
