@@ -43,7 +43,7 @@ def is_json(content_type: str) -> bool:
 
 def read_json(payload: task_pb2.Payload) -> Any:
     """Answers the payload's JSON as Python values; None if empty. Raises PayloadError."""
-    if payload.WhichOneof("content") == "json":
+    if payload.HasField("json"):
         return plain(payload.json)
     data = payload.data
     if not data:

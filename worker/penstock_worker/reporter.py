@@ -157,16 +157,20 @@ class Reporter:
 
     def _gather(self) -> list[Held]:
         batch: list[Held] = []
-        size = 0
+        room, alone = MAX_BYTES, self._alone
         for held in self._dirty.values():
             if held.in_flight:
                 continue
-            if held.id in self._alone and batch:
-                continue
+            if alone and held.id in alone:
+                if batch:
+                    continue
+                room = 0
             batch.append(held)
-            size += len(held.item) if held.item is not None else 0
-            size += min(MAX_LINE_BYTES, len(held.lines) * 200)
-            if len(batch) >= MAX_ITEMS or size >= MAX_BYTES or held.id in self._alone:
+            if held.item is not None:
+                room -= len(held.item)
+            if held.lines:
+                room -= min(MAX_LINE_BYTES, len(held.lines) * 200)
+            if room <= 0 or len(batch) >= MAX_ITEMS:
                 break
         for held in batch:
             del self._dirty[held.id]

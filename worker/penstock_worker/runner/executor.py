@@ -226,7 +226,8 @@ class Executor:
             outcome = CANCELLED if _is_cancelled(context, error) else FAILED
             _fail(item, handler, context, error, outcome)
         usage = (item.complete if outcome == SUCCEEDED else item.fail).usage
-        usage.wall_time.FromNanoseconds(wall)
+        wall_time = usage.wall_time
+        wall_time.seconds, wall_time.nanos = divmod(wall, 1_000_000_000)
         if self._meter is not None:
             self._meter.read(usage)
         return outcome, item

@@ -61,15 +61,17 @@ class SharedTasks:
         """Runs one after the other, up to one that keeps this task or has spoilt it for others."""
         task = _current_task()
         for number, kind, coroutine, variables in starts:
-            awaited = _step(variables, coroutine)
-            if awaited is not _ENDED:
-                self.by_number[number] = task
-                self._waiting_kinds.add(kind)
-                self._restart(starts)
-                await _go_on(variables, coroutine, awaited)
-                return
-            if task.cancelling():  # by the coroutine itself: no one else is to be cancelled
-                return
+            try:
+                awaited = variables.run(coroutine.send, None)
+            except StopIteration:
+                if task.cancelling():  # by the coroutine itself: no one else is to be cancelled
+                    return
+                continue
+            self.by_number[number] = task
+            self._waiting_kinds.add(kind)
+            self._restart(starts)
+            await _go_on(variables, coroutine, awaited)
+            return
 
     def _begin_again(self, task: asyncio.Task[None]) -> None:
         """Begins in another task what was to begin in one that was cancelled before it ran."""
