@@ -108,8 +108,11 @@ class Reporter:
 
     @property
     def is_busy(self) -> bool:
-        """True if a report is under way or about to be, which can ask for tasks."""
-        return bool(self._dirty) or self._lane > 0
+        """True if a report is under way: it has asked for tasks, where a poll did not.
+
+        One that is about to be leaves the asking to a poll that is sent before it.
+        """
+        return self._lane > 0
 
     @property
     def goes_on(self) -> bool:
