@@ -124,8 +124,10 @@ class Facts:
 
     def done_may_be_lost(self, call: Call) -> bool:
         """Whether what an acknowledged call did may be lost: it took effect at any time of it."""
-        lost_meanwhile = self.lost_writes_during(call.invoked, call.returned)
-        return lost_meanwhile or self.may_be_lost(call.returned)
+        return any(
+            fault.began - LOSES <= call.returned and call.invoked <= fault.ended
+            for fault in self.losses
+        )
 
     def lost_writes_during(self, since: float, until: float) -> bool:
         """Whether the store may have lost writes between two times."""
@@ -150,10 +152,12 @@ class Facts:
         return Violation(rule=rule, subject=task, text=text, forgiven=task in self.shaken)
 
     @property
-    def submits(self) -> list[Call]:
-        """Each submit that was acknowledged."""
+    def submits(self) -> list[tuple[str, float]]:
+        """Task and time of each submit that was acknowledged."""
         calls = self.history.calls
-        return [call for call in calls if call.op in ("submit", "run") and call.outcome == OK]
+        return [
+            (c.task, c.returned) for c in calls if c.op in ("submit", "run") and c.outcome == OK
+        ]
 
 
 def ended(state: int) -> bool:

@@ -24,14 +24,14 @@ EXPECTED: Final = {
 
 def nothing_lost(facts: Facts) -> Findings:
     """P1: what was acknowledged is there, but for what the store may lose when it crashes."""
-    for call in facts.submits:
-        final = facts.finals.get(call.task)
+    for task, returned in facts.submits:
+        final = facts.finals.get(task)
         if final is None or final.state == 0:
             yield Violation(
                 rule="lost",
-                subject=call.task,
-                text=f"acknowledged at {call.returned:.3f} and not there in the end",
-                forgiven=facts.done_may_be_lost(call),
+                subject=task,
+                text=f"acknowledged at {returned:.3f} and not there in the end",
+                forgiven=facts.may_be_lost(returned),
             )
 
 

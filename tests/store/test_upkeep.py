@@ -15,6 +15,7 @@ from penstock_server.model.errors import (
 )
 from penstock_server.model.lifecycle import CancelReason, ReleaseReason, TaskState
 from penstock_server.model.records import LeaseRecord, StoreLimits, Submitted
+from penstock_server.store.script_library import Script
 from support.stores import NAMESPACE, QUEUE, Bench, draft
 
 SMALL = StoreLimits(ended_count=3)
@@ -83,10 +84,18 @@ async def test_pausing_says_why(bench: Bench):
     assert not (await bench.store.queues.get(NAMESPACE, QUEUE)).paused
 
 
-async def test_a_change_of_a_queue_answers_the_queue_as_the_change_left_it(bench: Bench):
-    queues = bench.store.queues
+async def test_a_change_of_a_queue_answers_the_queue_as_the_change_left_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+):
+    queues, connection, verbs = bench.store.queues, bench.store.connection, list[str]()
     await bench.add()
+    run = connection.run
 
+    async def noted(script: Script, partition: int, value: object) -> object:
+        verbs.append(script.name)
+        return await run(script, partition, value)
+
+    monkeypatch.setattr(connection, "run", noted)
     changed = [
         await queues.pause(NAMESPACE, QUEUE, "because"),
         await queues.configure(NAMESPACE, QUEUE, b"one"),
@@ -98,6 +107,8 @@ async def test_a_change_of_a_queue_answers_the_queue_as_the_change_left_it(bench
         ("because", b"one", 1),
         ("", b"one", 1),
     ]
+    # A second look could meet a store that has lost the change meanwhile.
+    assert verbs == ["set_queue"] * 3
     assert changed[-1] == await queues.get(NAMESPACE, QUEUE)
 
 

@@ -108,11 +108,11 @@ class Reporter:
 
     @property
     def is_busy(self) -> bool:
-        """True if a report is under way: it has asked for tasks, where a poll did not.
+        """True if a report is under way, or waits because the one before has failed.
 
-        One that is about to be leaves the asking to a poll that is sent before it.
+        One that is about to be sent for the first time leaves the asking to a poll before it.
         """
-        return self._lane > 0
+        return self._lane > 0 or (self._failures > 0 and bool(self._dirty))
 
     @property
     def goes_on(self) -> bool:

@@ -134,11 +134,12 @@ class Reports:
         taken = [bool(end) for end in ended]
         self._observer.ended(namespace, Outcome.SUCCEEDED, sum(taken))
         awaited = [end for end in ended if isinstance(end, TaskRecord)]
+        for task in awaited:
+            self._endings.settle(task)
+        answers = self._told(namespace, reports, taken)
         if awaited:
-            for task in awaited:
-                self._endings.settle(task)
             await asyncio.sleep(0)  # who waits for a result is answered before the worker is
-        return self._told(namespace, reports, taken)
+        return answers
 
     async def _fail(
         self, namespace: str, _session_id: str, reports: list[Report]

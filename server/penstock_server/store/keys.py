@@ -220,8 +220,8 @@ local function own_in(record)
   local last, {own} = cmsgpack.unpack_limit(record, {len(OWN_TASK_FIELDS)})
   if last > 0 and n + c > 0 and (not t or #t == 16) then return last, {own} end
 end
--- The fields behind them. It raises, or gives nothing, if they are none, or another number of
--- values: a length or a sum of what is no text or no number raises.
+-- The fields behind them. Gives nothing if there are more or fewer; raises where one is of another
+-- type, by the lengths and sums that are taken of them.
 local function shared_in(bytes)
   local {shared}, more = cmsgpack.unpack(bytes)
   if more ~= nil or rare == nil or not (#q + #y + #g + s + p + sq + a + x + k + r) then return end

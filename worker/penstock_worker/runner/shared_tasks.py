@@ -121,7 +121,7 @@ def _without_own_frame(error: BaseException) -> BaseException:
 def _step(
     variables: contextvars.Context,
     coroutine: Coroutine[Any, None, None],
-    thrown: BaseException | None = None,
+    thrown: BaseException | None,
 ) -> object:
     """Runs a coroutine up to its next wait; answers what it waits for, or that it has ended."""
     try:
