@@ -120,14 +120,11 @@ class Facts:
 
     def may_be_lost(self, at: float) -> bool:
         """Whether what was acknowledged then may be lost."""
-        return any(fault.began - LOSES <= at <= fault.ended for fault in self.losses)
+        return self.lost_writes_during(at, at + LOSES)
 
     def done_may_be_lost(self, call: Call) -> bool:
         """Whether what an acknowledged call did may be lost: it took effect at any time of it."""
-        return any(
-            fault.began - LOSES <= call.returned and call.invoked <= fault.ended
-            for fault in self.losses
-        )
+        return self.lost_writes_during(call.invoked, call.returned + LOSES)
 
     def lost_writes_during(self, since: float, until: float) -> bool:
         """Whether the store may have lost writes between two times."""

@@ -227,6 +227,7 @@ class Executor:
             _fail(item, handler, context, error, outcome)
         usage = (item.complete if outcome == SUCCEEDED else item.fail).usage
         wall_time = usage.wall_time
+        # As FromNanoseconds writes it, without the call: every task comes by here.
         wall_time.seconds, wall_time.nanos = divmod(wall, 1_000_000_000)
         if self._meter is not None:
             self._meter.read(usage)

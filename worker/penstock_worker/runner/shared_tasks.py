@@ -61,6 +61,7 @@ class SharedTasks:
         """Runs one after the other, up to one that keeps this task or has spoilt it for others."""
         task = _current_task()
         for number, kind, coroutine, variables in starts:
+            # Here and not in a function: most handlers end in this one step.
             try:
                 awaited = variables.run(coroutine.send, None)
             except StopIteration:
