@@ -129,6 +129,8 @@ def measure(
     console: Console,
 ) -> Report:
     """Runs every scenario as often as asked, and tells how far it is."""
+    for line in machine.advice():
+        console.print(line, style="yellow", highlight=False)
     runs = options.runs or (1 if options.quick else _RUNS)
     report = Report(amount_of(options), runs, disquiet)
     probes = [_probe(options, scenario) for scenario in chosen]

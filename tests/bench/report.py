@@ -91,7 +91,8 @@ class Report:
             f"{facts['cpu']}, {facts['cores']} cores, {facts['memory_gib']} GiB, "
             f"{facts['system']} {facts['kernel']}; load before {self.load_before[0]:.2f}; "
             f"pace {min(self.paces):.0f} to {max(self.paces):.0f} million turns/s; "
-            f"{DURABILITY}; commit {machine.commit() or 'unknown'}; {self.runs} runs",
+            f"{DURABILITY}; allocator {machine.allocator()}; Python {machine.python()}; "
+            f"commit {machine.commit() or 'unknown'}; {self.runs} runs",
             highlight=False,
         )
         for reason in self.disquiet:

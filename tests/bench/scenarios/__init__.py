@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from bench.scenario import Scenario
 from bench.scenarios import (
+    bare,
     drain,
     flow,
     groups,
@@ -28,6 +29,7 @@ def all_scenarios() -> Sequence[Scenario]:
         *drain.SCENARIOS,
         *singles.SCENARIOS,
         *round_trip.SCENARIOS,
+        *bare.SCENARIOS,
         *memory.SCENARIOS,
         *lease_cost.SCENARIOS,
         *groups.SCENARIOS,

@@ -21,7 +21,7 @@ from bench.ratios import ratios
 from bench.report import FORMAT, Report, Result
 from bench.sampling import Evenly
 from bench.scenario import NoProbe, Scenario
-from bench.scenarios import all_scenarios, drain, flow, scale, watch
+from bench.scenarios import all_scenarios, bare, drain, flow, scale, watch
 from bench.scripts import ScriptTimes, command_times
 from opentelemetry.sdk.trace.sampling import Decision
 
@@ -43,6 +43,18 @@ def test_a_run_gives_a_rate_and_the_cpu_of_every_part(run):
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
+@pytest.mark.parametrize("run", [it.run for it in bare.SCENARIOS], ids=lambda run: run.args[0])
+def test_a_bare_round_trip_is_timed_in_either_form(run):
+    figures = {figure.name: figure for figure in run(TINY, NoProbe())}
+
+    assert figures["p99"].value >= figures["p50"].value > 0
+    assert {"cpu store", "cpu server", "cpu supervisor", "cpu runner", "cpu producer"} <= set(
+        figures
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
 def test_a_measurement_writes_what_it_found_and_leaves_nothing_behind(tmp_path, capsys):
     written = tmp_path / "results.json"
     arguments = ["--scenario", "memory", "--tasks", "200", "--runs", "2", "--json", str(written)]
@@ -53,6 +65,8 @@ def test_a_measurement_writes_what_it_found_and_leaves_nothing_behind(tmp_path, 
     report = json.loads(written.read_text())
     assert report["machine"]["cores"] >= 1
     assert report["versions"]["store"]
+    assert report["versions"]["allocator"]
+    assert report["versions"]["python"].endswith(sys.base_prefix)
     assert len(report["load_before"]) == 3
     (result,) = report["results"]
     (figure,) = result["figures"]
@@ -260,6 +274,16 @@ def test_versions_name_what_the_peers_are_pinned_to():
     versions = machine.versions()
 
     assert {"peer celery", "peer bullmq", "peer taskiq-redis"} <= set(versions)
+
+
+@pytest.mark.parametrize(("library", "advises"), [("libjemalloc.so.2", False), (None, True)])
+def test_a_store_without_jemalloc_is_told_of_before_it_is_measured(monkeypatch, library, advises):
+    monkeypatch.delenv("LD_PRELOAD", raising=False)
+    monkeypatch.setattr("penstock_server.embedded.allocator.find_library", lambda _: library)
+
+    advice = machine.advice()
+
+    assert any("apt-get install libjemalloc2" in line for line in advice) is advises
 
 
 def test_results_are_drawn_as_png_and_svg(tmp_path):
