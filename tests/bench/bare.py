@@ -1,12 +1,14 @@
 """A round trip with nothing in it: what gRPC, the store and the ways between processes take alone.
 
 The processes and messages of a RunTask with a worker in default mode, and none of Penstock: the
-caller's call, a poll that waits and is sent anew, a report, a runner behind a socket pair, and two
-calls of the store, each of which sets one key. Messages are 300 bytes that nobody reads. What
-Penstock's own round trip takes beyond this is Penstock's; what this takes, no work on Penstock can
-save without other messages or another gRPC. `stream` is such a form: one open stream carries tasks
-to the worker and reports back. Each process has the name of the run's folder as its last argument,
-for whoever looks for processes that were left behind.
+caller's call, a poll that waits and is sent anew, a report, a runner behind a socket pair, and
+three calls of the store, each of which sets one key: the submit, the end, and the look for tasks
+with which a new poll begins. Messages are 300 bytes that nobody reads. What Penstock's own round trip
+takes beyond this is Penstock's. In the form `stream` one open stream carries tasks to the worker
+and reports back, whose receipt nobody confirms: less than a real one would take.
+
+Each process has the name of the run's folder as its last argument, for whoever looks for processes
+that were left behind.
 """
 
 from __future__ import annotations
@@ -50,9 +52,11 @@ class Server:
         self._tasks.put_nowait(task)
         return await self._ends.get()
 
-    async def lease(self, _request: bytes, _: Any) -> bytes:
-        """A poll: waits for a task."""
-        return await self._tasks.get()
+    async def lease(self, request: bytes, _: Any) -> bytes:
+        """A poll: looks for tasks, waits for one."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep("look", request))
+            return await self._tasks.get()
 
     async def report(self, end: bytes, _: Any) -> bytes:
         """Takes the end of a task."""
@@ -93,9 +97,9 @@ async def _serve(store_path: str, _folder: str) -> None:
     await server.wait_for_termination()
 
 
-async def _work(port: str, form: str, _folder: str) -> None:
+async def _work(port: str, form: str, folder: str) -> None:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        handle = await _through(_start_runner())
+        handle = await _through(_start_runner(folder))
         await {"calls": _work_by_calls, "stream": _work_by_stream}[form](channel, handle)
 
 
@@ -120,11 +124,11 @@ async def _work_by_stream(channel: Any, handle: Handle) -> None:
         await stream.write(await handle(task))
 
 
-def _start_runner() -> socket.socket:
+def _start_runner(folder: str) -> socket.socket:
     """Our end of the pair of sockets; the runner ends when it is closed."""
     ours, theirs = socket.socketpair()
     with theirs:
-        command = python("bench.bare", "runner", str(theirs.fileno()))
+        command = python("bench.bare", "runner", str(theirs.fileno()), folder)
         subprocess.Popen(command, pass_fds=[theirs.fileno()])
     return ours
 
@@ -139,7 +143,7 @@ async def _through(runner: socket.socket) -> Handle:
     return handle
 
 
-async def _run(descriptor: str) -> None:
+async def _run(descriptor: str, _folder: str) -> None:
     reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=int(descriptor)))
     while task := await reader.read(len(_BODY)):
         writer.write(task)
@@ -166,4 +170,6 @@ _PARTS: Final[dict[str, Callable[..., Any]]] = {
 }
 
 if __name__ == "__main__":
-    uvloop.run(_PARTS[sys.argv[1]](*sys.argv[2:]))
+    # The producer of the other measurements runs on the event loop that comes with Python.
+    run = asyncio.run if sys.argv[1] == "caller" else uvloop.run
+    run(_PARTS[sys.argv[1]](*sys.argv[2:]))

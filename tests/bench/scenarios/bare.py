@@ -1,7 +1,7 @@
 """Bare round trip: the messages and store calls of `round_trip`, with nothing of Penstock in them.
 
 `calls` is the form of the contract, `stream` would be one open stream in place of polls and
-reports. The figures of `round_trip` can come as near to `calls` as Penstock's own work allows.
+reports. `round_trip` comes as near to `calls` as Penstock's own work allows.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ class BarePlace:
 
     def round_trips(self, count: int) -> list[float]:
         """Seconds of each of so many round trips, one after the other."""
+        self.worker.check()
         self.caller.say(str(count))
         times: list[float] = json.loads(self.caller.hear())
         return times
