@@ -3,9 +3,9 @@
 The processes and messages of a RunTask with a worker in default mode, and none of Penstock: the
 caller's call, a poll that waits and is sent anew, a report, a runner behind a socket pair, and
 three calls of the store, each of which sets one key: the submit, the end, and the look for tasks
-with which a new poll begins. Messages are 300 bytes that nobody reads. What Penstock's own round trip
-takes beyond this is Penstock's. In the form `stream` one open stream carries tasks to the worker
-and reports back, whose receipt nobody confirms: less than a real one would take.
+with which a new poll begins. Messages are 300 bytes that nobody reads. What Penstock's own round
+trip takes beyond this is Penstock's. In the form `stream` one open stream carries tasks to the
+worker and reports back, whose receipt nobody confirms: less than a real one would take.
 
 Each process has the name of the run's folder as its last argument, for whoever looks for processes
 that were left behind.

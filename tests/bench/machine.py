@@ -47,7 +47,7 @@ def versions() -> dict[str, str]:
 
 
 def python() -> str:
-    """Version and home of the Python: builds of one version differ by a tenth in speed."""
+    """Version and home of the Python: builds of one version differ in speed."""
     return f"{platform.python_version()} of {sys.base_prefix}"
 
 
@@ -104,7 +104,7 @@ def advice() -> list[str]:
     if "jemalloc" in allocator():
         return []
     return [
-        "the store runs without jemalloc, with which a task costs it a sixth less: "
+        "the store runs without jemalloc, with which a task costs it a quarter less: "
         "`apt-get install libjemalloc2`"
     ]
 
