@@ -29,6 +29,8 @@ import uvloop
 from bench.processes import python
 
 Form = Literal["calls", "stream"]
+Handle = Callable[[bytes], Awaitable[bytes]]
+"""Has a task carried out by the runner; gives its end."""
 FORMS: Final[tuple[Form, ...]] = ("calls", "stream")
 
 _SERVICE: Final = "bench.Bare"
@@ -101,9 +103,6 @@ async def _work(port: str, form: str, folder: str) -> None:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         handle = await _through(_start_runner(folder))
         await {"calls": _work_by_calls, "stream": _work_by_stream}[form](channel, handle)
-
-
-Handle = Callable[[bytes], Awaitable[bytes]]
 
 
 async def _work_by_calls(channel: Any, handle: Handle) -> None:

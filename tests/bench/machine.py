@@ -43,17 +43,20 @@ def versions() -> dict[str, str]:
     found = {name: version(name) for name in ("penstock", *_LIBRARIES)}
     found |= peer_versions()
     store = {"store": _store_version(), "allocator": allocator()}
-    return found | {"python": python()} | store
+    return found | {"python": interpreter()} | store
 
 
-def python() -> str:
+def interpreter() -> str:
     """Version and home of the Python: builds of one version differ in speed."""
     return f"{platform.python_version()} of {sys.base_prefix}"
 
 
 def allocator() -> str:
-    """The library that measured stores get their memory from."""
-    return Path(store_environment(environment()).get("LD_PRELOAD", "its own")).name
+    """What measured stores get their memory from: a library loaded before theirs, or their own."""
+    preloaded = store_environment(environment()).get("LD_PRELOAD")
+    if preloaded:
+        return Path(preloaded).name
+    return _store_version().partition("malloc=")[2].split(" ")[0] or "unknown"
 
 
 def commit() -> str:

@@ -91,7 +91,7 @@ class Report:
             f"{facts['cpu']}, {facts['cores']} cores, {facts['memory_gib']} GiB, "
             f"{facts['system']} {facts['kernel']}; load before {self.load_before[0]:.2f}; "
             f"pace {min(self.paces):.0f} to {max(self.paces):.0f} million turns/s; "
-            f"{DURABILITY}; allocator {machine.allocator()}; Python {machine.python()}; "
+            f"{DURABILITY}; allocator {machine.allocator()}; Python {machine.interpreter()}; "
             f"commit {machine.commit() or 'unknown'}; {self.runs} runs",
             highlight=False,
         )

@@ -276,12 +276,25 @@ def test_versions_name_what_the_peers_are_pinned_to():
     assert {"peer celery", "peer bullmq", "peer taskiq-redis"} <= set(versions)
 
 
-@pytest.mark.parametrize(("library", "advises"), [("libjemalloc.so.2", False), (None, True)])
-def test_a_store_without_jemalloc_is_told_of_before_it_is_measured(monkeypatch, library, advises):
+@pytest.mark.parametrize(
+    ("library", "built_in", "allocator", "advises"),
+    [
+        ("libjemalloc.so.2", "libc", "libjemalloc.so.2", False),
+        (None, "jemalloc-5.3.0", "jemalloc-5.3.0", False),
+        (None, "libc", "libc", True),
+    ],
+)
+def test_a_store_without_jemalloc_is_told_of_before_it_is_measured(
+    monkeypatch, library, built_in, allocator, advises
+):
     monkeypatch.delenv("LD_PRELOAD", raising=False)
     monkeypatch.setattr("penstock_server.embedded.allocator.find_library", lambda _: library)
+    said = f"Valkey server v=9.1.2 sha=00000000:0 malloc={built_in} bits=64 build=0"
+    monkeypatch.setattr(machine, "_store_version", lambda: said)
 
     advice = machine.advice()
+
+    assert machine.allocator() == allocator
 
     assert any("apt-get install libjemalloc2" in line for line in advice) is advises
 

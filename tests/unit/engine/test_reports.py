@@ -46,9 +46,10 @@ class Observer:
 
 
 async def test_who_waits_for_a_result_is_answered_before_the_worker_that_brought_it():
-    endings = Endings(FakeLeases(), "server", Background())  # type: ignore[arg-type] # never read
-    observer, answered = Observer(), list[str]()
-    reports = Reports(FakeLeases(), observer, endings, "server")  # type: ignore[arg-type] # as above
+    store: Any = FakeLeases()
+    counts: Any = Observer()
+    endings, answered = Endings(store, "server", Background()), list[str]()
+    reports = Reports(store, counts, endings, "server")
 
     async def wait() -> None:
         found = await endings.wait(
@@ -68,4 +69,4 @@ async def test_who_waits_for_a_result_is_answered_before_the_worker_that_brought
         group.create_task(report())
 
     assert answered == ["who waits", "the worker"]
-    assert observer.count == 1
+    assert counts.count == 1

@@ -67,6 +67,12 @@ def _ended() -> Held:
     return held
 
 
+async def _report_all(server: FakeServer, owner: Owner, reporter: Reporter) -> None:
+    server.answers.set()
+    await owner.answered.wait()
+    await reporter.flush(timeout=10)
+
+
 async def test_a_poll_leaves_tasks_to_reports_that_are_under_way_and_no_others():
     server, owner, held = FakeServer(), Owner(), _ended()
     reporter = _reporter(server, owner)
@@ -75,9 +81,7 @@ async def test_a_poll_leaves_tasks_to_reports_that_are_under_way_and_no_others()
     assert not reporter.is_busy
     await server.asked.wait()
     assert reporter.is_busy
-    server.answers.set()
-    await owner.answered.wait()
-    await reporter.flush(timeout=10)
+    await _report_all(server, owner, reporter)
 
     assert not reporter.is_busy
     assert owner.settled == [held]
@@ -90,8 +94,6 @@ async def test_no_poll_asks_for_tasks_in_place_of_reports_that_fail():
     await server.asked.wait()
 
     assert reporter.is_busy
+    await _report_all(server, owner, reporter)
 
-    server.answers.set()
-    await owner.answered.wait()
-    await reporter.flush(timeout=10)
     assert not reporter.is_busy
