@@ -103,8 +103,8 @@ MUTANTS: Final = (
         promise="P3",
         mechanism="a fence is above the one before, whatever the clock says",
         file=f"{SCRIPTS}/lease.lua",
-        old="task.f = math.max((task.f or 0) + 1, now_us)",
-        new="task.f = now_us",
+        old="fields.f = math.max((fields.f or 0) + 1, now_us)",
+        new="fields.f = now_us",
         tests=("tests/store/test_lease.py::test_fences_rise_also_when_the_clock_goes_back",),
     ),
     Mutant(
@@ -112,8 +112,8 @@ MUTANTS: Final = (
         promise="P3",
         mechanism="a fence follows the clock, so that it rises over a restore of the store too",
         file=f"{SCRIPTS}/lease.lua",
-        old="task.f = math.max((task.f or 0) + 1, now_us)",
-        new="task.f = (task.f or 0) + 1",
+        old="fields.f = math.max((fields.f or 0) + 1, now_us)",
+        new="fields.f = (fields.f or 0) + 1",
         tests=("tests/store/test_lease.py::test_a_fence_follows_the_clock",),
     ),
     Mutant(

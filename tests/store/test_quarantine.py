@@ -14,12 +14,24 @@ from support.stores import Bench
 
 BAD: Mapping[str, Any] = {
     "no msgpack": b"\xc1",
-    "a version of tomorrow": msgpack.packb([3, 0, []]),
+    "a version of tomorrow": msgpack.packb([4, 0, []]),
     "a kind that nobody knows": msgpack.packb(
-        [2, 0, [["default", "q", "t", 1, msgpack.packb(["id", 99, 1, 3, 0, 0, 0, 0, 0, "", None])]]]
+        [
+            3,
+            0,
+            [
+                [
+                    "default",
+                    "q",
+                    "t",
+                    1,
+                    msgpack.packb(["0" * 26, 99, 1, 3, 0, 0, 0, 0, 0, "", None]),
+                ]
+            ],
+        ]
     ),
-    "fewer events than it says": msgpack.packb([2, 0, [["default", "q", "t", 1, b""]]]),
-    "too short": msgpack.packb([2]),
+    "fewer events than it says": msgpack.packb([3, 0, [["default", "q", "t", 1, b""]]]),
+    "too short": msgpack.packb([3]),
 }
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 import dataclasses
 
 from penstock_server.model.lifecycle import Outcome, TaskState
-from penstock_server.model.records import LeaseRecord, TaskDraft
-from support.stores import NAMESPACE, Bench, draft, token_of
+from penstock_server.model.records import LeaseRecord, Submitted, TaskDraft
+from support.stores import NAMESPACE, QUEUE, TYPE, Bench, draft, token_of
 
 
 async def leased(bench: Bench, *drafts: TaskDraft) -> list[LeaseRecord]:
@@ -65,6 +65,55 @@ async def test_one_of_many_that_share_their_fields_is_changed_alone(bench: Bench
     assert sequences == [4, 4, 3], "a cancel was asked for, progress was told, neither"
     assert (await bench.task(failed.task_id)).state is TaskState.SCHEDULED
     assert await bench.task(left.task_id) == before
+
+
+async def test_what_is_rare_in_one_of_many_is_looked_after_when_they_end(bench: Bench):
+    kept = draft(timers={"rt": 1_000})
+    plain, keyed, short = await leased(bench, draft(), draft(key="once"), kept)
+    long = (await leased(bench, draft()))[0]
+
+    rows = [(NAMESPACE, token_of(lease), b"done") for lease in (plain, keyed, short)]
+    rows.append((NAMESPACE, token_of(long), b"r" * 1_000))
+    assert await bench.store.leases.complete([*rows, rows[0], rows[3]]) == [True] * 6
+
+    ends = [await bench.task(lease.task_id) for lease in (plain, keyed, short, long)]
+    assert {task.state for task in ends} == {TaskState.SUCCEEDED}
+    assert [task.sequence for task in ends] == [3, 3, 3, 3]
+    assert ends[2].delete_ms - ends[2].end_ms == 1_000
+    assert (await bench.executions(long.task_id))[-1].report == b"r" * 1_000
+    (again,) = await bench.submit(draft(key="once"))
+    assert isinstance(again, Submitted)
+    assert (again.existing, again.task_id) == (True, keyed.task_id)
+
+
+async def test_tasks_of_two_namespaces_end_each_in_its_own(bench: Bench):
+    drafts = [draft(), draft()]
+    await bench.submit(*drafts)
+    await bench.submit(*drafts, namespace="other")
+    leases = await bench.lease_all(2), await bench.lease_all(2, namespace="other")
+    rows = [
+        (namespace, token_of(lease), b"done")
+        for namespace, its in zip((NAMESPACE, "other"), leases, strict=True)
+        for lease in its
+    ]
+
+    assert await bench.store.leases.complete(rows) == [True] * 4
+
+    for namespace, its in zip((NAMESPACE, "other"), leases, strict=True):
+        for lease in its:
+            assert (await bench.task(lease.task_id, namespace)).state is TaskState.SUCCEEDED
+
+
+async def test_a_task_that_stands_in_two_places_is_leased_once(bench: Bench):
+    first, second = await bench.add(), await bench.add()
+    group = f"{{p{bench.home}}}:groups:{NAMESPACE}:{QUEUE}:0:{TYPE}"
+    ready = f"{{p{bench.home}}}:ready:{NAMESPACE}:{QUEUE}:0:{TYPE}:strayed"
+    await bench.redis.zadd(ready, {first: 1})
+    await bench.redis.zadd(group, {"strayed": 0})
+
+    leases = await bench.lease_all(3)
+
+    assert sorted(lease.task_id for lease in leases) == sorted([first, second])
 
 
 async def test_a_task_by_itself_ends_as_one_of_many_does(bench: Bench):

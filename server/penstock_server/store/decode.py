@@ -1,11 +1,12 @@
 """What the store answers, as records."""
 
 import struct
+from collections.abc import Iterator
 from typing import Any, Final
 
 import msgpack
 
-from penstock_server.model.ids import partition_of
+from penstock_server.model.ids import ID_LENGTH, partition_of
 from penstock_server.model.lease_token import encode_lease_token
 from penstock_server.model.lifecycle import CancelReason, EventKind, Outcome, TaskState
 from penstock_server.model.records import Directive, EventRecord, ExecutionRecord, TaskRecord
@@ -18,7 +19,7 @@ _AS_ARRAY: Final = struct.pack(">BH", 0xDC, len(_FIELDS) + 1)
 """What msgpack begins an array with: the values of a record stand one behind the other."""
 _LARGE_ARRAY: Final = struct.Struct(">BI")
 _TEXTS: Final = (b"q", b"y", b"w", b"g")
-_EVENT_VERSION: Final = 2
+_EVENT_VERSION: Final = 3
 _OUTCOMES: Final = {int(outcome): outcome for outcome in Outcome}
 _REASONS: Final = {int(reason): reason for reason in CancelReason}
 
@@ -127,6 +128,11 @@ def _progress(packed: bytes) -> tuple[int, bytes]:
     return int(at), progress
 
 
+def each_id(ids: str) -> Iterator[str]:
+    """Task ids that a script wrote one behind the other."""
+    return (ids[at : at + ID_LENGTH] for at in range(0, len(ids), ID_LENGTH))
+
+
 def array(count: int, packed: bytes) -> list[Any]:
     """Values that a script packed one behind the other."""
     values: list[Any] = msgpack.unpackb(_LARGE_ARRAY.pack(0xDD, count) + packed, raw=True)
@@ -139,30 +145,30 @@ def events(packed: bytes) -> list[EventRecord]:
     if version != _EVENT_VERSION:
         raise ValueError(f"an event entry of version {version}, known is {_EVENT_VERSION}")
     records: list[EventRecord] = []
-    for namespace, queue, task_type, count, changes in groups:
+    for namespace, queue, task_type, count, runs in groups:
         names = (namespace.decode(), queue.decode(), task_type.decode(), int(time_ms))
-        records.extend(_event(names, change) for change in array(count, changes))
+        for run in array(count, runs):
+            records.extend(_events(names, run))
     return records
 
 
-def _event(names: tuple[str, str, str, int], change: list[Any]) -> EventRecord:
-    task_id, kind, sequence, state, execution, outcome, attempt, reason, due, session, extra = (
-        change[:11]
-    )
-    return EventRecord(
-        *names,
-        task_id=task_id.decode(),
-        kind=EventKind(kind),
-        sequence=int(sequence),
-        state=TaskState(state),
-        execution=execution,
-        outcome=_OUTCOMES.get(outcome),
-        attempt=attempt,
-        cancel_reason=_REASONS.get(reason),
-        due_ms=int(due),
-        session_id=session.decode(),
-        extra=extra or b"",
-    )
+def _events(names: tuple[str, str, str, int], run: list[Any]) -> Iterator[EventRecord]:
+    ids, kind, sequence, state, execution, outcome, attempt, reason, due, session, extra = run[:11]
+    for task_id in each_id(ids.decode()):
+        yield EventRecord(
+            *names,
+            task_id=task_id,
+            kind=EventKind(kind),
+            sequence=int(sequence),
+            state=TaskState(state),
+            execution=execution,
+            outcome=_OUTCOMES.get(outcome),
+            attempt=attempt,
+            cancel_reason=_REASONS.get(reason),
+            due_ms=int(due),
+            session_id=session.decode(),
+            extra=extra or b"",
+        )
 
 
 def directive(packed: bytes) -> Directive:

@@ -216,8 +216,9 @@ def lua_task_fields() -> str:
     return f"""\
 -- Where a task's own fields end in its record, and what they are. It raises, or gives nothing, if
 -- that is no record.
+local unpack_limit = cmsgpack.unpack_limit
 local function own_in(record)
-  local last, {own} = cmsgpack.unpack_limit(record, {len(OWN_TASK_FIELDS)})
+  local last, {own} = unpack_limit(record, {len(OWN_TASK_FIELDS)})
   if last > 0 and n + c > 0 and (not t or #t == 16) then return last, {own} end
 end
 -- The fields behind them. Gives nothing if there are more or fewer; raises where one is of another

@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice, repeat
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from penstock_server.model.ids import ID_LENGTH
 from penstock_server.model.lease_token import RANDOM_BYTES, LeaseToken
 from penstock_server.model.lifecycle import Outcome, ReleaseReason
 from penstock_server.model.records import Directive, LeaseKind, LeaseRecord, TaskRecord
@@ -17,6 +16,9 @@ from penstock_server.model.records import Directive, LeaseKind, LeaseRecord, Tas
 from . import decode
 from .lanes import Lanes, columns
 from .policy import spec_of
+
+MOST_ITEMS: Final = 256
+"""Most items that one call of a script takes, so that none keeps the store from others for long."""
 
 
 class PollOffer(NamedTuple):
@@ -46,6 +48,10 @@ class FailureReport(NamedTuple):
     kind: str
     report: bytes
     summary: str
+
+
+Completion = tuple[str, LeaseToken, bytes]
+"""An execution that succeeded: namespace, token, report."""
 
 
 class Renewal(NamedTuple):
@@ -114,28 +120,20 @@ class LeaseStore:
 
     async def complete(
         self,
-        items: Sequence[tuple[str, LeaseToken, bytes]],
+        items: Sequence[Completion],
         *,
         awaited: Set[str] = frozenset(),
         server_id: str = "",
     ) -> list[TaskRecord | bool]:
-        """Ends executions as succeeded: namespace, token, report.
+        """Ends executions as succeeded.
 
         False for each lease that is lost. `awaited` names tasks that `server_id` waits for: it gets
         them in place of True, and is not told by a note.
         """
-        rows = [
-            [ns, t.task_id, t.fence, t.random, report, server_id if t.task_id in awaited else ""]
-            for ns, t, report in items
-        ]
+        rows = complete_rows(items, awaited, server_id)
         tokens = [item[1] for item in items]
-        answers = await self._by_partition("complete", tokens, rows, bytes_at=4)
-        return [
-            answer == b"ok"
-            if isinstance(answer, bytes)
-            else decode.task(item[0], item[1].task_id, answer[1], int(answer[0])) or True
-            for item, answer in zip(items, answers, strict=True)
-        ]
+        answers = await self._by_partition("complete", tokens, rows, bytes_at=REPORT_AT)
+        return complete_answers(items, answers)
 
     async def fail(self, items: Sequence[tuple[str, LeaseToken, FailureReport]]) -> list[bool]:
         """Ends executions that did not succeed. False for each lease that is lost."""
@@ -231,7 +229,7 @@ class LeaseStore:
         bytes_at: int | None,
     ) -> list[Any]:
         answers: list[Any] = []
-        for chunk, size in _chunks(rows, bytes_at):
+        for chunk, size in chunks(rows, bytes_at):
             answers += await self._lanes.batch(verb, partition, chunk, size=size, wrap=wrap)
         return answers
 
@@ -252,12 +250,40 @@ class LeaseStore:
         ], bool(more)
 
 
-def _chunks(rows: list[list[Any]], bytes_at: int | None) -> Iterator[tuple[list[list[Any]], int]]:
-    """At most 256 items and about 1 MiB for each call of a script, with their bytes."""
+REPORT_AT: Final = 4
+"""Where the report stands in a row of `complete_rows`."""
+
+
+def complete_rows(
+    items: Sequence[Completion], awaited: Set[str], server_id: str
+) -> list[list[Any]]:
+    """What the script `complete` takes, item by item."""
+    return [
+        [ns, t.task_id, t.fence, t.random, report, server_id if t.task_id in awaited else ""]
+        for ns, t, report in items
+    ]
+
+
+def complete_answers(
+    items: Sequence[Completion], answers: Sequence[Any]
+) -> list[TaskRecord | bool]:
+    """What came of each item, of what the script `complete` gave."""
+    return [
+        answer == b"ok"
+        if isinstance(answer, bytes)
+        else decode.task(item[0], item[1].task_id, answer[1], int(answer[0])) or True
+        for item, answer in zip(items, answers, strict=True)
+    ]
+
+
+def chunks(
+    rows: list[list[Any]], bytes_at: int | None, *, most: int = MOST_ITEMS
+) -> Iterator[tuple[list[list[Any]], int]]:
+    """The rows for each call of a script, at most about 1 MiB of them, with their bytes."""
     start = size = 0
     for place, row in enumerate(rows):
         weight = len(row[bytes_at]) if bytes_at is not None else 0
-        if place > start and (place - start >= 256 or size + weight > 1 << 20):
+        if place > start and (place - start >= most or size + weight > 1 << 20):
             yield rows[start:place], size
             start, size = place, 0
         size += weight
@@ -280,7 +306,7 @@ def _poll_answer(result: list[Any], randoms: Iterator[bytes]) -> PollAnswer:
     leases = [
         LeaseRecord(task_id, random, spec_of(stored), kind)
         for task_id, random, stored, kind in zip(
-            _each_id(ids.decode()),
+            decode.each_id(ids.decode()),
             islice(randoms, len(specs)),
             specs,
             _each_kind(kinds),
@@ -292,10 +318,6 @@ def _poll_answer(result: list[Any], randoms: Iterator[bytes]) -> PollAnswer:
     return PollAnswer(
         leases, [decode.directive(packed) for packed in directives], word == b"superseded"
     )
-
-
-def _each_id(ids: str) -> Iterator[str]:
-    return (ids[at : at + ID_LENGTH] for at in range(0, len(ids), ID_LENGTH))
 
 
 def _each_kind(kinds: list[list[Any]]) -> Iterator[LeaseKind]:

@@ -9,9 +9,9 @@ from penstock_server.model.ids import MAX_PARTITIONS
 from . import keys
 from .connection import Connection
 
-LAYOUT: Final = 4
+LAYOUT: Final = 5
 """Layout of the keys that this server writes."""
-OLDEST_LAYOUT: Final = 4
+OLDEST_LAYOUT: Final = 5
 """Oldest layout that this server can work with."""
 
 

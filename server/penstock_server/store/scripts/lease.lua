@@ -98,86 +98,92 @@ local function put_back(candidates, position)
   drawn[head.type] = drawn[head.type] - 1
 end
 
-local lease_args, first_expiry = {}, math.huge
+local lease_args, args_count, first_expiry, leased_ids = {}, 0, math.huge, {}
 
 -- What a lease makes of the fields of a task.
-local function be_leased(task, session)
-  task.s, task.sq, task.x, task.w, task.b = 4, task.sq + 1, task.x + 1, session, now
-  task.f = math.max((task.f or 0) + 1, now_us)
-  if task.ll then
-    alter(task, 'll', nil)
-    alter(task, 'lb', nil)
+local function be_leased(fields, session)
+  fields.s, fields.sq, fields.x, fields.w, fields.b = 4, fields.sq + 1, fields.x + 1, session, now
+  fields.f = math.max((fields.f or 0) + 1, now_us)
+  if fields.ll then
+    alter(fields, 'll', nil)
+    alter(fields, 'lb', nil)
   end
-  task.term = task.L or LIMITS.lease_term_ms
-  task.expiry = math.min(now + math.min(LIMITS.accept_within_ms, task.term), task.tt or math.huge)
-  task.told = event(3, task.sq, 4, task.x, 0, task.a, 0, 0, session)
+  fields.term = fields.L or LIMITS.lease_term_ms
+  fields.expiry = math.min(now + math.min(LIMITS.accept_within_ms, fields.term), fields.tt or math.huge)
+  fields.expires = digits(fields.expiry)
+  fields.told = event(3, fields.sq, 4, fields.x, 0, fields.a, 0, 0, session)
 end
 
 -- Puts a lease into the answer. `fields` are those of its task, one table for all that share them.
 local function put(id, created, spec, fields, into)
-  local kinds, position = into.kinds, #into.ids + 1
+  local kinds, position = into.kinds, into.count + 1
   if into.latest ~= fields or into.created ~= created then
     into.latest, into.created = fields, created
-    kinds[#kinds + 1] = {0, fields.f, fields.x, fields.a + 1, fields.k, created, fields.d or created, fields.term}
+    into.kind = {0, fields.f, fields.x, fields.a + 1, fields.k, created, fields.d or created, fields.term}
+    kinds[#kinds + 1] = into.kind
   end
-  local kind = kinds[#kinds]
+  local kind = into.kind
   kind[1] = kind[1] + 1
-  into.ids[position], into.specs[position] = id, spec
+  into.count, into.ids[position], into.specs[position] = position, id, spec
   local before = fields.x > 1 and call('LINDEX', key_executions(namespace, id), -1)
   if before then into.befores[#into.befores + 1] = {position, before} end
 end
 
-local function lease(task, spec, into)
-  local id = task.id
-  if task.ts or task.tt then call('ZREM', key_expiring(namespace, queue, epoch), id) end
-  task.t = string.sub(random, randoms_used * 16 + 1, randoms_used * 16 + 16)
+-- False if there is nothing to lease: a member that is not READY is a leftover of a fault, and dropping it is the repair.
+local function lease(id, record, spec, into)
+  local shared, n, created, _, report = look_at(id, record)
+  if not shared or shared.s ~= 3 or leased_ids[id] then return false end
+  leased_ids[id] = true
+  local fields = into.known[shared]
+  if not fields then
+    fields = made_of(shared, be_leased, into.session)
+    into.known[shared] = fields
+    first_expiry = math.min(first_expiry, fields.expiry)
+  end
+  if fields.ts or fields.tt then call('ZREM', key_expiring(namespace, queue, epoch), id) end
+  local token = string.sub(random, randoms_used * 16 + 1, randoms_used * 16 + 16)
   randoms_used = randoms_used + 1
-  local fields = become(task, be_leased, into.known, into.session)
-  local args = #lease_args
-  lease_args[args + 1], lease_args[args + 2] = digits(fields.expiry), id
-  first_expiry = math.min(first_expiry, fields.expiry)
+  write_later(key_task(namespace, id), packed_record(n, created, token, report, fields.bytes))
+  lease_args[args_count + 1], lease_args[args_count + 2] = fields.expires, id
+  args_count = args_count + 2
   emit(namespace, queue, fields.y, id, fields.told)
-  put(id, task.c, spec, fields, into)
+  put(id, created, spec, fields, into)
+  return true
 end
 
 -- Those that find no room any more were read in vain, so only as many as would fit if they were like the one before.
 local SPECS_AT_ONCE = 16
 
--- Reads up to `most` candidates from `first` on, into `found` and `specs`: false for what is not there.
-local function read_ahead(candidates, first, most, found, specs)
-  local keys, namespaces, ids, count = {}, {}, {}, math.max(1, math.min(SPECS_AT_ONCE, most))
+-- Reads up to `most` candidates from `first` on, into `records` and `specs`: false for what is not there.
+local function read_ahead(candidates, first, most, records, specs)
+  local spec_keys, task_keys, count = {}, {}, math.max(1, math.min(SPECS_AT_ONCE, most))
   for offset = 1, math.min(count, #candidates.ids - first + 1) do
     local id = candidates.ids[first + offset - 1]
-    keys[offset], namespaces[offset], ids[offset] = key_spec(namespace, id), namespace, id
+    task_keys[offset], spec_keys[offset] = key_task(namespace, id), key_spec(namespace, id)
   end
-  local tasks_ahead = read_tasks(namespaces, ids)
-  for offset, spec in ipairs(call('MGET', unpack(keys))) do
-    found[first + offset - 1], specs[first + offset - 1] = tasks_ahead[offset], spec
+  local found = call('MGET', unpack(task_keys))
+  for offset, spec in ipairs(call('MGET', unpack(spec_keys))) do
+    records[first + offset - 1], specs[first + offset - 1] = found[offset], spec
   end
 end
 
 local NOTHING = {'', {}, {}, {}}
 
 local function serve(poll)
-  local into = {session = poll[1], ids = {}, specs = {}, kinds = {}, befores = {}, known = {}}
-  local leased, room, full, found, specs = 0, poll[4], false, {}, {}
+  local into = {session = poll[1], count = 0, ids = {}, specs = {}, kinds = {}, befores = {}, known = {}}
+  local leased, room, full, records, specs = 0, poll[4], false, {}, {}
   local size, drawn_now = math.max(1, poll[4]), candidates(type_lists[poll[5]], poll[3])
   for position = 1, #drawn_now.ids do
     if not full and specs[position] == nil then
-      read_ahead(drawn_now, position, math.floor(room / size), found, specs)
+      read_ahead(drawn_now, position, math.floor(room / size), records, specs)
     end
     local spec = not full and specs[position]
     size = spec and #spec + 256 or size
     if full or (spec and #spec > room and leased > 0) then
       full = true
       put_back(drawn_now, position)
-    elseif spec then
-      local task = found[position]
-      -- A member that is not READY is a leftover of a fault: dropping it is the repair.
-      if task and task.s == 3 then
-        lease(task, spec, into)
-        leased, room = leased + 1, room - #spec - 256
-      end
+    elseif spec and lease(drawn_now.ids[position], records[position], spec, into) then
+      leased, room = leased + 1, room - #spec - 256
     end
   end
   return leased, {table.concat(into.ids), into.specs, into.kinds, into.befores}
@@ -215,7 +221,7 @@ for index, poll in ipairs(polls) do
 end
 
 write_tasks()
-if #lease_args > 0 then
+if args_count > 0 then
   call('ZADD', key_leases(namespace, queue), unpack(lease_args))
   call('ZADD', key_lease_queues(), 'LT', digits(first_expiry), namespace .. ':' .. queue)
   call('HSET', key_queue(namespace, queue), 'vt', digits(virtual_time))

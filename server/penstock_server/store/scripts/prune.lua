@@ -13,28 +13,33 @@ if #names < limit and beyond > #names then names = call('ZRANGE', key_ended(), 0
 local gone = {}
 
 -- Taken in, leased once, ended with its result in the record, and no word in between: it has none of the other keys.
-local function has_spec_alone(task) return task and task.x == 1 and task.sq == 3 and task.re and not task.ll end
+local function has_spec_alone(shared, report) return shared.x == 1 and shared.sq == 3 and report and not shared.ll end
 
-local function prune(namespace, id, task)
-  local count = #gone
+local function stays_until(shared)
+  shared.stays = shared.stays or digits(math.max((shared.e or now) + LIMITS.stub_age_ms, shared.iw or 0, now + 1))
+  return shared.stays
+end
+
+local function prune(namespace, id, key, record)
+  local count, shared, n, c, t, report = #gone, look_at(id, record)
   gone[count + 1] = key_spec(namespace, id)
-  if not has_spec_alone(task) then
+  if not (shared and has_spec_alone(shared, report)) then
     gone[count + 2], gone[count + 3] = key_executions(namespace, id), key_progress(namespace, id)
     gone[count + 4] = key_logs(namespace, id)
   end
-  if not task then return end
-  if task.s == 6 then call('ZREM', key_dead(namespace, task.q), id) end
-  task.re = false
-  call('SET', task.key, packed_task(task), 'PXAT', digits(math.max(task.e + LIMITS.stub_age_ms, task.iw or 0, now + 1)))
+  if not shared then return end
+  if shared.s == 6 then call('ZREM', key_dead(namespace, shared.q), id) end
+  call('SET', key, packed_record(n, c, t, nil, shared.bytes), 'PXAT', stays_until(shared))
 end
 
 if #names > 0 then
-  local namespaces, ids = {}, {}
+  local namespaces, ids, keys = {}, {}, {}
   for index, name in ipairs(names) do
     local namespace, id = string.match(name, '^([^:]+):(.+)$')
     namespaces[index], ids[index] = namespace or '', id or '' -- whatever else stands there goes too
+    keys[index] = key_task(namespaces[index], ids[index])
   end
-  for index, task in ipairs(read_tasks(namespaces, ids)) do prune(namespaces[index], ids[index], task) end
+  for index, record in ipairs(call('MGET', unpack(keys))) do prune(namespaces[index], ids[index], keys[index], record) end
   call('UNLINK', unpack(gone))
   call('ZREM', key_ended(), unpack(names))
 end

@@ -55,10 +55,11 @@ end
 
 -- What stands against an item, or what it is already. nil: it may be taken. Writes nothing.
 local function obstacle(namespace, item)
-  local queue, spec, idempotency = kinds[item[1]].queue, item[2], item[4]
+  local kind, spec, idempotency = kinds[item[1]], item[2], item[4]
+  local queue = kind.queue
   local known = idempotency and under_key(namespace, queue, idempotency)
   if known and known[1] ~= 'replace' then return known end
-  if not queue_fits(namespace, queue) then return {'too_many_queues', '', 0} end
+  if not (kind.open or queue_fits(namespace, queue)) then return {'too_many_queues', '', 0} end
   if not has_room(namespace, 1, #spec) then return {'full', '', 0} end
   item.replaces = known and known[2]
   return nil
@@ -88,7 +89,7 @@ local function first_fields(kind, waiting)
   return task
 end
 
--- A task whose record is like no other's. Gives when its timers run out.
+-- A task whose record is like no other's.
 local function take_special(namespace, id, item, kind, waiting)
   local task = first_fields(kind, waiting)
   task.namespace, task.id, task.key, task.n, task.c = namespace, id, key_task(namespace, id), #item[2], now
@@ -96,33 +97,33 @@ local function take_special(namespace, id, item, kind, waiting)
   save(task)
   for name, value in pairs(item[3]) do set(task, name, name == 'tt' and now + value or value) end
   if item[4] then remember_key(namespace, item[4], task) end
-  return waiting_timer(kind.state, kind.due, task.ts, task.tt)
+  set_timer(namespace, kind.queue, kind.state, waiting_timer(kind.state, kind.due, task.ts, task.tt), id)
 end
 
 -- Plain tasks of a kind that come in one call differ in the size of the spec alone.
 local function take_plain(namespace, id, kind, size, waiting)
   if not kind.record then kind.record = packed[now] .. NIL .. NIL .. packed_shared(first_fields(kind, waiting)) end
   write_later(key_task(namespace, id), packed[size] .. kind.record)
-  return waiting_timer(kind.state, kind.due)
+  if kind.state == 2 then set_timer(namespace, kind.queue, 2, kind.due, id) end
 end
 
 local function take(namespace, id, item, here, waiting)
   local kind, spec = kinds[item[1]], item[2]
-  local queue, type, state = kind.queue, kind.type, kind.state
-  local timer = item[3] and take_special(namespace, id, item, kind, waiting) or take_plain(namespace, id, kind, #spec, waiting)
+  local queue, type = kind.queue, kind.type
+  if item[3] then take_special(namespace, id, item, kind, waiting) else take_plain(namespace, id, kind, #spec, waiting) end
   write_later(key_spec(namespace, id), spec)
-  if state == 3 then make_ready(namespace, queue, type, kind.group, kind.priority, now, id, here[queue]) end
-  set_timer(namespace, queue, state, timer, id)
+  if kind.state == 3 then make_ready(namespace, queue, type, kind.group, kind.priority, now, id, here[queue]) end
   count_backlog(namespace, 1, #spec)
   emit(namespace, queue, type, id, kind.event)
-  return state
+  return kind.state
 end
 
 local function settle(namespace, id, item, here, waiting)
   local result = obstacle(namespace, item)
   if result then return result end
   if item.replaces then replace(namespace, item.replaces) end
-  open_queue(namespace, kinds[item[1]].queue)
+  local kind = kinds[item[1]]
+  kind.open = kind.open or open_queue(namespace, kind.queue)
   return take(namespace, id, item, here, waiting)
 end
 

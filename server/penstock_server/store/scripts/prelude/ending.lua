@@ -31,20 +31,20 @@ local function write_backlog()
   end
 end
 
--- The task's lease is over: it leaves the set of leases, and its session holds one less.
-local function let_go(task)
-  local gone = gone_leases[task.namespace]
+-- Leases are over: they leave the set of leases, and their session holds so many less.
+local function let_go(namespace, queue, session, ids)
+  local gone = gone_leases[namespace]
   if not gone then
     gone = {ids = {}, sessions = {}}
-    gone_leases[task.namespace] = gone
+    gone_leases[namespace] = gone
   end
-  local ids, sessions = gone.ids[task.q], gone.sessions
-  if not ids then
-    ids = {}
-    gone.ids[task.q] = ids
+  local others, sessions = gone.ids[queue], gone.sessions
+  if others then
+    for _, id in ipairs(ids) do others[#others + 1] = id end
+  else
+    gone.ids[queue] = ids
   end
-  ids[#ids + 1] = task.id
-  sessions[task.w] = (sessions[task.w] or 0) + 1
+  sessions[session] = (sessions[session] or 0) + #ids
 end
 
 local function write_let_go()

@@ -16,7 +16,7 @@ local function cancel_directive(task) return task.id .. '-' .. task.x end
 
 -- Afterwards `task.cancelled` is the deadline of the cancel that was under way, if one was.
 local function drop_lease(task)
-  let_go(task)
+  let_go(task.namespace, task.q, task.w, {task.id})
   if task.cq then
     task.cancelled = task.cq
     set(task, 'cq', nil)

@@ -1,16 +1,18 @@
 -- task: the record of a task, and what a script has at hand of it: a table with namespace, id, key, its own fields, and
 --   `shared`, a table of all other fields, which is one for all tasks of the call whose bytes are the same there. Reading
 --   task.q finds what is shared; what a script writes hides it, and `become` puts another shared table in its place.
+--   `look_at` finds both in a record, for scripts that change many tasks alike and need no table for each.
 --   A script reads a record once and has one table of it, however often it asks; what it changes is written at the end,
 --   together with all else that was put aside. A stub has a lifetime, which that would end: nothing changes a stub.
 --   RARE_TASK_FIELDS are changed by `set` and `alter` only, and stand in `task.rare` too, which is kept as it is; whoever
 --   changes another one calls `save`, after which `shared` is false. A field that is taken away is false: nil would show
 --   what is shared. Names of fields have two letters at most; what scripts note beside them, but for id, has more.
-local tasks, changed, put_aside, shared_fields = {}, {}, {}, {}
+local tasks, changed, put_aside, put_count, shared_fields = {}, {}, {}, 0, {}
+local pcall, sub, pack = pcall, string.sub, cmsgpack.pack -- found quicker than a global name
 
 local function write_later(key, value)
-  local count = #put_aside
-  put_aside[count + 1], put_aside[count + 2] = key, value
+  put_aside[put_count + 1], put_aside[put_count + 2] = key, value
+  put_count = put_count + 2
 end
 
 -- Makes a table of fields one that tasks can share. `alone` until a second task of the call is met that has them.
@@ -32,15 +34,28 @@ local function shared_of(bytes)
   return fields
 end
 
--- A record that something else has written over is none: every script steps over it, and `audit` tells of it.
-local function known_task(namespace, id, key, record)
+-- What stands in a record: the shared fields, then the own ones. Nothing if something else has written over it: every script
+-- steps over such a record, and `audit` tells of it.
+local function look_at(id, record)
   local readable, last, n, c, t, re = pcall(own_in, record)
-  local shared = readable and last and #id == 26 and shared_of(string.sub(record, last + 1))
+  local shared = readable and last and #id == 26 and shared_of(sub(record, last + 1))
+  if shared then return shared, n, c, t, re end
+end
+
+-- The table of a task in which `look_at` has found these.
+local function new_task(namespace, id, key, shared, n, c, t, re)
   -- `changed` stands there from the start: a table that grows by one more field is made anew.
-  local own = shared and {namespace = namespace, id = id, key = key, shared = shared, changed = false,
-    n = n, c = c, t = t or false, re = re or false}
-  tasks[key] = own and setmetatable(own, shared.reads) or false
-  return tasks[key]
+  local task = setmetatable({namespace = namespace, id = id, key = key, shared = shared, changed = false,
+    n = n, c = c, t = t or false, re = re or false}, shared.reads)
+  tasks[key] = task
+  return task
+end
+
+local function known_task(namespace, id, key, record)
+  local shared, n, c, t, re = look_at(id, record)
+  if shared then return new_task(namespace, id, key, shared, n, c, t, re) end
+  tasks[key] = false
+  return false
 end
 
 -- false if there is none.
@@ -100,6 +115,14 @@ local function set(task, name, value)
   save(task)
 end
 
+-- What a change makes of fields that tasks share, as fields that they share then.
+local function made_of(shared, change, with)
+  local after = {}
+  for name, value in pairs(shared) do after[name] = value end
+  change(after, with)
+  return share(after, packed_shared(after), false)
+end
+
 -- Changes a task in a way that rests on nothing but what it shares: worked out once for all that share it.
 --   change  a function of a table of fields, which it changes, and of `with`; `alter` is for the rare ones
 --   known   what this change has made of shared fields until now
@@ -113,10 +136,8 @@ local function become(task, change, known, with)
   end
   local after = known[shared]
   if not after then
-    after = {}
-    for name, value in pairs(shared) do after[name] = value end
-    change(after, with)
-    known[shared] = share(after, packed_shared(after), false)
+    after = made_of(shared, change, with)
+    known[shared] = after
   end
   task.shared = after
   setmetatable(task, after.reads)
@@ -129,11 +150,15 @@ local function forget(task) tasks[task.key] = false end
 
 local RANDOM_BITS = string.char(0xb0) -- what msgpack begins a text of sixteen bytes with
 
+-- A record of own fields and the bytes of shared ones.
+local function packed_record(n, c, t, re, bytes)
+  local report = re and pack(re) or NIL
+  if t then return packed[n] .. packed[c] .. RANDOM_BITS .. t .. report .. bytes end
+  return packed[n] .. packed[c] .. NIL .. report .. bytes
+end
+
 local function packed_task(task)
-  local shared = task.shared and task.shared.bytes or packed_shared(task)
-  local report = task.re and cmsgpack.pack(task.re) or NIL
-  if task.t then return packed[task.n] .. packed[task.c] .. RANDOM_BITS .. task.t .. report .. shared end
-  return packed[task.n] .. packed[task.c] .. NIL .. report .. shared
+  return packed_record(task.n, task.c, task.t, task.re, task.shared and task.shared.bytes or packed_shared(task))
 end
 
 local function write_tasks()
@@ -142,6 +167,6 @@ local function write_tasks()
     write_later(task.key, packed_task(task))
     task.changed = false
   end
-  if #put_aside > 0 then call('MSET', unpack(put_aside)) end
-  changed, put_aside = {}, {}
+  if put_count > 0 then call('MSET', unpack(put_aside)) end
+  changed, put_aside, put_count = {}, {}, 0
 end

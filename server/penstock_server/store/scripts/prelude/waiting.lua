@@ -37,7 +37,7 @@ local function ready_batch(namespace, queue, type, group, here)
   local name = key_ready(namespace, queue, q.epoch, type, group)
   batch = ready_batches[name]
   if not batch then
-    batch = {namespace = namespace, queue = queue, type = type, group = group, q = q, args = {}, here = here}
+    batch = {namespace = namespace, queue = queue, type = type, group = group, q = q, args = {}, count = 0, here = here}
     ready_batches[name] = batch
   end
   latest_batch = batch
@@ -46,9 +46,10 @@ end
 
 -- `here`: the calling server has a waiting poll for the queue and will lease by itself.
 local function make_ready(namespace, queue, type, group, priority, ready_ms, id, here)
-  local args = ready_batch(namespace, queue, type, group, here).args
-  local count = #args
+  local batch = ready_batch(namespace, queue, type, group, here)
+  local args, count = batch.args, batch.count
   args[count + 1], args[count + 2] = digits(ready_score(priority, ready_ms)), id
+  batch.count = count + 2
 end
 
 -- The task's one timer: its time while it is SCHEDULED (state 2), its expiry while it is READY.
