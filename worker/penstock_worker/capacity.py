@@ -12,8 +12,13 @@ from typing import Final
 
 from penstock_worker.registry import HandlerInfo
 
-REPORTS_AT_ONCE: Final = 4
+REPORTS_AT_ONCE: Final = 2
 """Reports that are under way at a time; the slots are shared out among them."""
+
+LARGE: Final = 200
+"""An answer of so many tasks tells of more, even if more was asked for: a poll brings no more than
+one call of the store does.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +128,7 @@ class Capacity:
     def answered(self, ask: Ask, count: int) -> None:
         """Notes how many tasks an ask has brought."""
         if ask.count:
-            self.more_waiting = count >= min(ask.count, self.share)
+            self.more_waiting = count >= min(ask.count, self.share, LARGE)
 
     def started(self, *, isolated: bool) -> None:
         """Takes a slot."""

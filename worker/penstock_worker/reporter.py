@@ -26,8 +26,8 @@ from penstock_worker.capacity import NOTHING, REPORTS_AT_ONCE, Ask, Capacity
 from penstock_worker.connection import Connection
 from penstock_worker.held import Held
 
-# Small, so that many calls keep worker, server and store at work at once. See decision 0010.
-MAX_ITEMS: Final = 250
+# A call costs as much as many items. See decision 0015.
+MAX_ITEMS: Final = 500
 MAX_BYTES: Final = 3_000_000
 MAX_LINES: Final = 1000
 MAX_LINE_BYTES: Final = 240 * 1024

@@ -15,6 +15,7 @@ from .namespaces import Namespaces
 from .observer import Observer
 from .pressure import Pressure
 from .queues import Queues
+from .refills import Refills
 from .reports import Reports
 from .sessions import Polls
 from .task_types import TaskTypes
@@ -45,6 +46,7 @@ class Engine:
         self.endings = Endings(store, self.server_id, background)
         self.tasks = Tasks(store, self.server_id, self.endings, self.polls, observer, TaskIds())
         self.reports = Reports(store.leases, observer, self.endings, self.server_id)
+        self.refills = Refills(store, self.reports, self.polls)
         self.watches = WatchHub(store, background)
         self.logs = Logs(store, self.server_id, self.endings)
         self.workers = Workers(store)

@@ -3,16 +3,17 @@ batches.
 """
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence, Set
 from dataclasses import dataclass, replace
 from enum import Enum, auto
-from typing import Final
+from functools import partial
+from typing import Final, Protocol
 
 from penstock_server.model.errors import LeaseLost, PenstockError
 from penstock_server.model.lease_token import LeaseToken
 from penstock_server.model.lifecycle import Outcome, ReleaseReason
 from penstock_server.model.records import TaskRecord
-from penstock_server.store.leases import FailureReport, LeaseStore
+from penstock_server.store.leases import Completion, FailureReport, LeaseStore
 
 from .endings import Endings
 from .observer import Observer
@@ -55,6 +56,18 @@ TAKEN: Final = ReportAnswer()
 """The answer to a report of which there is nothing to tell but that it was taken."""
 
 
+class Complete(Protocol):
+    """Ends executions as succeeded, as `LeaseStore.complete` promises."""
+
+    async def __call__(
+        self, items: Sequence[Completion], *, awaited: Set[str], server_id: str
+    ) -> list[TaskRecord | bool]:
+        """Answers item by item."""
+
+
+_Carrier = Callable[[str, str, list[Report]], Awaitable[list[ReportAnswer]]]
+
+
 class Reports:
     """Carries out reports."""
 
@@ -68,23 +81,34 @@ class Reports:
         self._observer = observer
         self._endings = endings
         self._server_id = server_id
-        self._carriers = {
+        self._carriers: dict[Verb, _Carrier] = {
             Verb.RENEW: self._renew,
-            Verb.COMPLETE: self._complete,
+            Verb.COMPLETE: partial(self._complete, store.complete),
             Verb.FAIL: self._fail,
             Verb.RELEASE: self._release,
         }
 
     async def carry_out(
-        self, namespace: str, session_id: str, reports: Sequence[Report]
+        self,
+        namespace: str,
+        session_id: str,
+        reports: Sequence[Report],
+        *,
+        complete: Complete | None = None,
     ) -> list[ReportAnswer]:
-        """Answers in order. A lease that is over is answered `LEASE_LOST`, and nothing changes."""
+        """Answers in order. A lease that is over is answered `LEASE_LOST`, and nothing changes.
+
+        `complete` takes the place of the store's verb of that name.
+        """
+        carriers = self._carriers
+        if complete is not None:
+            carriers = carriers | {Verb.COMPLETE: partial(self._complete, complete)}
         by_verb, with_lines = _sort(reports)
         # Before the ends: a task that has ended has all of its lines.
         logged = await self._log(namespace, reports, with_lines) if with_lines else {}
         answers: list[ReportAnswer] = [TAKEN] * len(reports)
         work = [
-            self._carriers[verb](namespace, session_id, [reports[place] for place in places])
+            carriers[verb](namespace, session_id, [reports[place] for place in places])
             for verb, places in by_verb.items()
         ]
         for places, found in zip(by_verb.values(), await _together(work), strict=True):
@@ -124,9 +148,9 @@ class Reports:
         ]
 
     async def _complete(
-        self, namespace: str, _session_id: str, reports: list[Report]
+        self, complete: Complete, namespace: str, _session_id: str, reports: list[Report]
     ) -> list[ReportAnswer]:
-        ended = await self._store.complete(
+        ended = await complete(
             [(namespace, report.token, report.body) for report in reports],
             awaited=self._endings.awaited(namespace, (report.token.task_id for report in reports)),
             server_id=self._server_id,

@@ -3,10 +3,10 @@ or empty.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Coroutine, Iterable, Sequence, Set
 from datetime import timedelta
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -79,6 +79,11 @@ class Polls:
         finally:
             self._forget(poll)
 
+    @property
+    def may_lease(self) -> bool:
+        """Whether tasks may be handed out here now."""
+        return not self._draining and self._may_lease()
+
     async def lease_now(self, namespace: str, queues: Sequence[str], offer: PollOffer) -> Delivery:
         """Leases without waiting, for a session that reports: from the first queue that has
         something.
@@ -87,10 +92,15 @@ class Polls:
             return Delivery(reconnect=True)
         if not self._may_lease():
             return Delivery()
-        answer: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
         limited = offer._replace(slots=min(offer.slots, MOST_LEASES))
-        # By itself: what is leased for a call that has gone away meanwhile is given back at once.
-        self._background.spawn(self._lease_for(answer, namespace, queues, limited))
+        return await self.deliver(namespace, self._lease_first(namespace, queues, limited))
+
+    async def deliver(self, namespace: str, leasing: Coroutine[Any, Any, Delivery]) -> Delivery:
+        """Leases to the end, also for a call that goes away meanwhile: what was leased for it is
+        given back at once.
+        """
+        answer: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
+        self._background.spawn(self._lease_for(answer, namespace, leasing))
         try:
             return await answer
         except asyncio.CancelledError:
@@ -101,11 +111,10 @@ class Polls:
         self,
         answer: asyncio.Future[Delivery],
         namespace: str,
-        queues: Sequence[str],
-        offer: PollOffer,
+        leasing: Coroutine[Any, Any, Delivery],
     ) -> None:
         try:
-            delivery = await self._lease_first(namespace, queues, offer)
+            delivery = await leasing
         except Exception as error:
             if not answer.done():
                 answer.set_exception(error)

@@ -66,21 +66,36 @@ class WorkerService(worker_service_pb2_grpc.WorkerServiceServicer):
     ) -> pb.ReportExecutionsResponse:
         read = self._read(request)
         namespace = await self._engine.namespaces.resolve(request.namespace)
-        response = pb.ReportExecutionsResponse()
-        convert.add_results(response, await self._carry_out(namespace, request.session_id, read))
         if request.acknowledged_directive_ids:
             await self._acknowledge(namespace, request)
-        if request.max_tasks:
-            offer = PollOffer(
-                request.session_id,
-                -1,  # a report neither ends a poll nor is ended by one
-                request.max_tasks,
-                request.max_bytes or _MOST_BYTES,
-                tuple(request.task_types),
-            )
-            delivery = await self._engine.polls.lease_now(namespace, request.queues, offer)
-            await self._fill(response, namespace, delivery, request.session_id)
+        self._engine.polls.note_report(namespace, request.session_id)
+        reports = [one for one in read if isinstance(one, Report)]
+        answers, delivery = await self._carry_out(namespace, request, reports)
+        found = iter(answers)
+        response = pb.ReportExecutionsResponse()
+        convert.add_results(
+            response,
+            [next(found) if isinstance(one, Report) else ReportAnswer(error=one) for one in read],
+        )
+        await self._fill(response, namespace, delivery, request.session_id)
         return response
+
+    async def _carry_out(
+        self, namespace: str, request: pb.ReportExecutionsRequest, reports: Sequence[Report]
+    ) -> tuple[Sequence[ReportAnswer], Delivery]:
+        session_id = request.session_id
+        if not request.max_tasks:
+            return await self._engine.reports.carry_out(namespace, session_id, reports), Delivery()
+        offer = PollOffer(
+            session_id,
+            -1,  # a report neither ends a poll nor is ended by one
+            request.max_tasks,
+            request.max_bytes or _MOST_BYTES,
+            tuple(request.task_types),
+        )
+        return await self._engine.refills.carry_out(
+            namespace, session_id, reports, request.queues, offer
+        )
 
     def _read(self, request: pb.ReportExecutionsRequest) -> list[Report | PenstockError]:
         """What each item reports, or what is wrong with it. Raises if the request itself is out of
@@ -100,15 +115,6 @@ class WorkerService(worker_service_pb2_grpc.WorkerServiceServicer):
             error or known or _report(item, token, place)
             for place, (item, token, known, error) in looks
         ]
-
-    async def _carry_out(
-        self, namespace: str, session_id: str, read: Sequence[Report | PenstockError]
-    ) -> list[ReportAnswer]:
-        self._engine.polls.note_report(namespace, session_id)
-        reports = [one for one in read if isinstance(one, Report)]
-        carry_out = self._engine.reports.carry_out
-        found = iter(await carry_out(namespace, session_id, reports) if reports else ())
-        return [next(found) if isinstance(one, Report) else ReportAnswer(error=one) for one in read]
 
     async def _acknowledge(self, namespace: str, request: pb.ReportExecutionsRequest) -> None:
         partitions = [self._engine.store.home(namespace, queue) for queue in request.queues]

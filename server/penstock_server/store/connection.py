@@ -105,7 +105,8 @@ class Connection:
             await client.aclose()
 
     async def run(self, script: Script, partition: int, value: object) -> Any:
-        """Calls a script on a partition and gives its answer, strings as bytes.
+        """Calls a script on a partition and gives its answer, strings as bytes. One that gives
+        several answers gives a list of them.
 
         Raises `StoreUnavailable` or `StoreFull`; then the call may or may not have taken effect.
         """
@@ -128,7 +129,7 @@ class Connection:
             raise translate(error) or error from error
         _raise_if_cancelled_since(task, cancels)
         self._on_call(script.name, perf_counter() - started)
-        return msgpack.unpackb(answer, raw=True, strict_map_key=False)
+        return [_unpacked(part) for part in answer] if type(answer) is list else _unpacked(answer)
 
     async def read(self, *command: Any) -> Any:
         """Runs a reading command; repeated by the client when the connection breaks."""
@@ -177,6 +178,10 @@ class Connection:
             raise translate(error) or error from error
         _raise_if_cancelled_since(task, cancels)
         return answer
+
+
+def _unpacked(answer: bytes) -> Any:
+    return msgpack.unpackb(answer, raw=True, strict_map_key=False)
 
 
 def _cancels(task: asyncio.Task[Any] | None) -> int:

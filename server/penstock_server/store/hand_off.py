@@ -6,8 +6,6 @@ A task that is submitted where a poll waits for it needs no second call of the s
 from collections.abc import Sequence, Set
 from typing import Any, Final, NamedTuple, Protocol
 
-import msgpack
-
 from .lanes import Lanes
 from .leases import LeaseStore, PollAnswer, PollOffer, lease_answers
 
@@ -103,8 +101,7 @@ class HandOff:
     ) -> tuple[list[Any], int]:
         lease, random = self._leases.lease_call(*name, turn.server_id, turn.offers)
         try:
-            packed = await self._lanes.run("hand_off", partition, [calls, lease])
-            taken, leased = (msgpack.unpackb(part, raw=True) for part in packed)
+            taken, leased = await self._lanes.run("hand_off", partition, [calls, lease])
             now_ms, answers = lease_answers(leased, random)
         except BaseException:
             # The next lease call meets the same fault, and tells the polls.

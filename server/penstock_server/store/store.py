@@ -9,10 +9,11 @@ from .audit import Audit
 from .connection import Connection
 from .hand_off import HandOff
 from .lanes import Lanes
-from .leases import LeaseStore
+from .leases import LeaseStore, PollOffer
 from .meta import Meta, open_meta
 from .namespaces import NamespaceStore
 from .queues import QueueStore
+from .refill import Refill
 from .script_library import load_scripts
 from .sessions import SessionStore
 from .streams import EventStream, LogStream
@@ -45,6 +46,10 @@ class Store:
         self.logs = LogStream(lanes)
         self.audit = Audit(lanes)
         self._lanes = lanes
+
+    def refill(self, namespace: str, queue: str, offer: PollOffer) -> Refill:
+        """For one report that asks for tasks of a queue, whose ends are all of its partition."""
+        return Refill(self._lanes, self.leases, namespace, queue, offer)
 
     def home(self, namespace: str, queue: str) -> int:
         """The partition that a queue lives in."""

@@ -69,14 +69,25 @@ def test_polls_leave_shared_types_to_busy_reports_but_never_isolated_ones() -> N
 
 def test_polls_ask_for_what_busy_reports_cannot_take_while_tasks_wait() -> None:
     made = capacity(10, 2, SHARED)
-    made.answered(made.poll_ask(), 3)  # a share of the slots: more may wait
+    made.answered(made.poll_ask(), 5)  # a share of the slots: more may wait
 
-    made.take(made.report_ask(at_most=made.share))
     first = made.poll_ask(leave_shared=True)
     made.take(first)
+    made.take(made.report_ask(at_most=made.share))
 
-    assert first == Ask(4, ("s",), isolated=False)
+    assert first == Ask(5, ("s",), isolated=False)
     assert made.poll_ask(leave_shared=True) is NOTHING
+
+
+def test_a_large_answer_tells_of_more_tasks_though_more_were_asked_for() -> None:
+    made = capacity(1000, 2, SHARED)
+
+    made.answered(made.poll_ask(), 256)
+    after_large = made.more_waiting
+    made.answered(made.poll_ask(), 150)
+
+    assert after_large
+    assert not made.more_waiting
 
 
 def test_polls_leave_shared_types_to_busy_reports_once_nothing_waits() -> None:

@@ -3,7 +3,7 @@
 --   calls  submit lease
 --   flags  none: a full store refuses new tasks
 --   input  {what submit takes, what lease takes}
---   gives  {what submit gives, what lease gives}, each packed
+--   gives  two answers: what submit gives, what lease gives
 --   safe to repeat: as its parts are
 local taken = submit(input[1])
-return cmsgpack.pack({taken, lease(input[2])})
+return {taken, lease(input[2])}
