@@ -82,6 +82,19 @@ async def test_few_ends_may_ask_for_many_tasks(bench: Bench, monkeypatch: pytest
     assert len(report.leases) == 400
 
 
+async def test_a_report_of_many_large_results_leases_with_two_of_its_calls(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+):
+    leases = await running(bench, 6)
+    verbs, report = calls_of(bench, monkeypatch), refill(bench, 6)
+    rows = [(namespace, token, b"r" * 400_000) for namespace, token, _ in done(leases)]
+
+    assert await report.complete(rows) == [True] * 6
+
+    assert sorted(verbs) == ["complete", "refill", "refill"]
+    assert len(report.leases) == 6
+
+
 async def test_a_lost_lease_in_a_report_leaves_the_others_and_what_replaces_them_alone(
     bench: Bench,
 ):

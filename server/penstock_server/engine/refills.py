@@ -43,7 +43,10 @@ class Refills:
             namespace, self._fill(refill, namespace, session_id, reports, answers)
         )
         if not delivery.leases and len(queues) > 1:
+            told = {directive.directive_id: directive for directive in delivery.directives}
             delivery = await self._polls.lease_now(namespace, queues[1:], offer)
+            told |= {directive.directive_id: directive for directive in delivery.directives}
+            delivery.directives = list(told.values())
         return answers, delivery
 
     def _begin(
@@ -75,7 +78,7 @@ class Refills:
             answers += await self._reports.carry_out(
                 namespace, session_id, reports, complete=refill.complete
             )
-        except BaseException:
+        except Exception:
             self._polls.give_back(namespace, refill.leases)
             raise
         return Delivery(refill.leases, refill.queue, refill.now_ms, refill.directives)

@@ -6,7 +6,7 @@ both.
 
 import asyncio
 from collections.abc import Sequence, Set
-from typing import Any
+from typing import Any, Final
 
 from penstock_server.model.errors import PenstockError
 from penstock_server.model.records import Directive, LeaseRecord, TaskRecord
@@ -23,6 +23,9 @@ from .leases import (
     complete_rows,
     lease_answers,
 )
+
+_LEASING_CALLS: Final = 2
+"""Most calls of one report that lease: each may bring one task beyond its part of the bytes."""
 
 
 class Refill:
@@ -41,6 +44,7 @@ class Refill:
         self._lanes = lanes
         self._store = leases
         self._namespace = namespace
+        self._home = lanes.home(namespace, queue)
         self._offer = offer
 
     async def complete(
@@ -51,18 +55,18 @@ class Refill:
         server_id: str = "",
     ) -> list[TaskRecord | bool]:
         """Ends executions as `LeaseStore.complete` does, and fills `leases`."""
-        calls = -(-max(len(items), self._offer.slots) // MOST_ITEMS)
-        most = -(-len(items) // calls)
         rows = complete_rows(items, awaited, server_id)
-        pieces = [piece for piece, _ in chunks(rows, REPORT_AT, most=most)]
+        calls = max(_calls(len(rows)), min(_LEASING_CALLS, _calls(self._offer.slots)))
+        pieces = list(chunks(rows, REPORT_AT, most=-(-len(rows) // calls)))
+        leasing = min(len(pieces), _LEASING_CALLS)
         offer = self._offer._replace(
-            slots=min(MOST_ITEMS, -(-self._offer.slots // len(pieces))),
-            most_bytes=self._offer.most_bytes // len(pieces),
+            slots=min(MOST_ITEMS, -(-self._offer.slots // leasing)),
+            most_bytes=self._offer.most_bytes // leasing,
         )
+        work = [self._call(*piece, offer) for piece in pieces[:leasing]]
+        work += [self._end(*piece) for piece in pieces[leasing:]]
         # To the end, each of them: what one has leased must not be lost with another one's error.
-        answers = await asyncio.gather(
-            *(self._call(piece, offer) for piece in pieces), return_exceptions=True
-        )
+        answers = await asyncio.gather(*work, return_exceptions=True)
         ended: list[Any] = []
         for answer in answers:
             if isinstance(answer, BaseException):
@@ -70,19 +74,25 @@ class Refill:
             ended += answer
         return complete_answers(items, ended)
 
-    async def _call(self, rows: list[list[Any]], offer: PollOffer) -> list[Any]:
+    async def _end(self, rows: list[list[Any]], size: int) -> list[Any]:
+        return await self._lanes.batch("complete", self._home, rows, size=size)
+
+    async def _call(self, rows: list[list[Any]], size: int, offer: PollOffer) -> list[Any]:
         # No server id: nobody will wait here, so nobody need be woken here.
         lease, random = self._store.lease_call(self._namespace, self.queue, "", [offer])
-        home = self._lanes.home(self._namespace, self.queue)
         try:
-            ended, leased = await self._lanes.run("refill", home, [columns(rows), lease])
+            ended, leased = await self._lanes.run("refill", self._home, [columns(rows), lease])
         except PenstockError:
             raise
         except Exception:
             # One of them is bad: their batch finds out which. A fault of the lease meets the next
             # poll, which tells.
-            return await self._lanes.batch("complete", home, rows)
+            return await self._end(rows, size)
         self.now_ms, (answer,) = lease_answers(leased, random)
         self.leases += answer.leases
         self.directives = answer.directives
         return list(ended)
+
+
+def _calls(items: int) -> int:
+    return -(-items // MOST_ITEMS)

@@ -19,11 +19,13 @@ from penstock_server.engine.sessions import Polls
 from penstock_server.model.errors import StoreUnavailable
 from penstock_server.model.ids import TaskIds, ids_from
 from penstock_server.model.lease_token import LeaseToken
-from penstock_server.model.records import LeaseKind, LeaseRecord
+from penstock_server.model.records import Directive, LeaseKind, LeaseRecord
 from penstock_server.store.leases import PollAnswer, PollOffer
 
 OFFER = PollOffer("s1", -1, 50, 3_500_000, ("work",))
 KIND = LeaseKind(1, 1, 1, 0, 0, 0, 0)
+TOLD = Directive("d1", "cancel", "token", 0, "")
+TOLD_ELSEWHERE = Directive("d2", "cancel", "token", 0, "")
 
 
 def lease(number: int) -> LeaseRecord:
@@ -36,7 +38,7 @@ class FakeRefill:
     def __init__(self, queue: str, leases: list[LeaseRecord], error: Exception | None) -> None:
         self.queue = queue
         self.leases: list[LeaseRecord] = []
-        self.directives: list[Any] = []
+        self.directives = [TOLD]
         self.now_ms = 5
         self.begun, self.may_end = asyncio.Event(), asyncio.Event()
         self._leases = leases
@@ -77,7 +79,7 @@ class FakeStore:
 
     async def lease(self, _namespace: str, queue: str, *_: Any) -> tuple[int, list[PollAnswer]]:
         self.leased_from.append(queue)
-        return 5, [PollAnswer([lease(7)], [], superseded=False)]
+        return 5, [PollAnswer([lease(7)], [TOLD, TOLD_ELSEWHERE], superseded=False)]
 
     async def release(self, rows: Sequence[Any]) -> list[bool]:
         self.given_back += [row[1].task_id for row in rows]
@@ -130,7 +132,7 @@ async def test_many_ends_and_what_replaces_them_are_one_call_of_the_store(case: 
     answers, delivery = await report
 
     assert [answer.error for answer in answers] == [None] * 40
-    assert delivery == Delivery(case.store.replaces, "q2", 5, [])
+    assert delivery == Delivery(case.store.replaces, "q2", 5, [TOLD])
     assert case.store.leased_from == []
 
 
@@ -177,6 +179,7 @@ async def test_the_next_queue_is_asked_where_the_first_has_nothing(case: Case):
 
     assert case.store.leased_from == ["q3"]
     assert delivery.queue == "q3"
+    assert delivery.directives == [TOLD, TOLD_ELSEWHERE], "each partition has its own to tell"
 
 
 async def test_leases_for_a_report_that_has_gone_away_are_given_back(case: Case):
