@@ -71,6 +71,31 @@ async def test_a_large_report_is_cut_into_calls_that_share_what_it_asks_for(
     assert len({lease.task_id for lease in report.leases}) == 300
 
 
+@pytest.mark.parametrize("slots", [1, 3, 299])
+async def test_a_report_leases_no_more_than_it_asks_for(bench: Bench, slots: int):
+    leases = [lease for _ in range(2) for lease in await running(bench, 150)]
+    report = refill(bench, slots)
+
+    assert await report.complete(done(leases)) == [True] * 300
+
+    assert len(report.leases) == slots
+
+
+@pytest.mark.parametrize(("most_bytes", "leased"), [(64 << 10, 1), (3_500_000, 2)])
+async def test_large_tasks_come_as_the_bytes_of_an_answer_allow(
+    bench: Bench, most_bytes: int, leased: int
+):
+    leases = await running(bench, 40)
+    await bench.poll(40)
+    await bench.submit(*[draft(spec=b"x" * 1_600_000) for _ in range(4)])
+    offer = PollOffer("s1", -1, 300, most_bytes, (TYPE,))
+    report = bench.store.refill(NAMESPACE, QUEUE, offer)
+
+    assert await report.complete(done(leases)) == [True] * 40
+
+    assert len(report.leases) == leased
+
+
 async def test_few_ends_may_ask_for_many_tasks(bench: Bench, monkeypatch: pytest.MonkeyPatch):
     leases = (await running(bench, 200))[:100]
     await bench.submit(*[draft()] * 200)

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import dataclasses
 
-from penstock_server.model.lifecycle import Outcome, TaskState
+from penstock_server.model.lifecycle import EventKind, Outcome, TaskState
 from penstock_server.model.records import LeaseRecord, Submitted, TaskDraft
+from penstock_server.store.keys import server_channel
+from penstock_server.store.leases import Completion
 from support.stores import NAMESPACE, QUEUE, TYPE, Bench, draft, token_of
 
 
@@ -72,9 +74,8 @@ async def test_what_is_rare_in_one_of_many_is_looked_after_when_they_end(bench: 
     plain, keyed, short = await leased(bench, draft(), draft(key="once"), kept)
     long = (await leased(bench, draft()))[0]
 
-    rows = [(NAMESPACE, token_of(lease), b"done") for lease in (plain, keyed, short)]
-    rows.append((NAMESPACE, token_of(long), b"r" * 1_000))
-    assert await bench.store.leases.complete([*rows, rows[0], rows[3]]) == [True] * 6
+    batch = rows([plain, keyed, short]) + rows([long], b"r" * 1_000)
+    assert await bench.store.leases.complete([*batch, batch[0], batch[3]]) == [True] * 6
 
     ends = [await bench.task(lease.task_id) for lease in (plain, keyed, short, long)]
     assert {task.state for task in ends} == {TaskState.SUCCEEDED}
@@ -84,6 +85,94 @@ async def test_what_is_rare_in_one_of_many_is_looked_after_when_they_end(bench: 
     (again,) = await bench.submit(draft(key="once"))
     assert isinstance(again, Submitted)
     assert (again.existing, again.task_id) == (True, keyed.task_id)
+
+
+def rows(leases: list[LeaseRecord], report: bytes = b"done") -> list[Completion]:
+    """Reports that they have succeeded."""
+    return [(NAMESPACE, token_of(lease), report) for lease in leases]
+
+
+async def test_many_that_have_ended_end_no_second_time(bench: Bench):
+    leases = await leased(bench, *[draft()] * 4)
+    assert await bench.store.leases.complete(rows(leases)) == [True] * 4
+    before = await bench.dump()
+
+    assert await bench.store.leases.complete(rows(leases)) == [True] * 4
+
+    assert await bench.dump() == before
+
+
+async def test_many_that_are_reported_on_twice_in_a_call_end_once(bench: Bench):
+    leases = await leased(bench, *[draft()] * 4)
+
+    assert await bench.store.leases.complete(rows(leases) * 2) == [True] * 8
+
+    kinds = [event.kind for event in await bench.events()]
+    assert kinds.count(EventKind.SUCCEEDED) == 4
+
+
+async def test_many_that_are_kept_for_a_time_of_their_own_go_by_it(bench: Bench):
+    leases = await leased(bench, *[draft(timers={"rt": 1_000})] * 4)
+
+    assert await bench.store.leases.complete(rows(leases)) == [True] * 4
+
+    for lease in leases:
+        task = await bench.task(lease.task_id)
+        assert task.delete_ms - task.end_ms == 1_000
+
+
+async def test_long_results_of_many_stay_out_of_their_records(bench: Bench):
+    leases = await leased(bench, *[draft()] * 4)
+
+    assert await bench.store.leases.complete(rows(leases, b"r" * 1_000)) == [True] * 4
+
+    for lease in leases:
+        record = await bench.redis.get(f"{{p{bench.home}}}:task:{NAMESPACE}:{lease.task_id}")
+        assert len(record) < 400
+        assert (await bench.executions(lease.task_id))[-1].report == b"r" * 1_000
+
+
+async def test_a_cancel_that_many_were_asked_for_is_over_once_they_have_succeeded(bench: Bench):
+    leases = await leased(bench, *[draft()] * 4)
+    for lease in leases:
+        await bench.store.tasks.cancel(NAMESPACE, lease.task_id, grace_ms=5_000)
+
+    assert await bench.store.leases.complete(rows(leases)) == [True] * 4
+
+    assert await bench.store.sessions.directives(NAMESPACE, "s1", [bench.home]) == []
+    for lease in leases:
+        assert not (await bench.task(lease.task_id)).cancel_requested
+
+
+async def test_everybody_who_waits_for_one_of_many_is_told(bench: Bench):
+    await bench.submit(*[draft()] * 4, waiting_server="elsewhere")
+    leases = await bench.lease_all(4)
+    async with bench.redis.pubsub() as notes:
+        await notes.subscribe(server_channel("elsewhere"))
+        await notes.get_message(timeout=5)
+
+        assert await bench.store.leases.complete(rows(leases)) == [True] * 4
+
+        told = await notes.get_message(timeout=5)
+    assert sorted(told["data"].decode().split("\n")) == sorted(
+        f"T{NAMESPACE}:{lease.task_id}" for lease in leases
+    )
+
+
+async def test_lost_leases_among_two_crowds_leave_each_task_one_end(bench: Bench):
+    first = await leased(bench, *[draft()] * 3)
+    bench.clock.advance(ms=5)
+    second = await leased(bench, *[draft()] * 3)
+    lost = [
+        (NAMESPACE, token_of(lease._replace(random=b"0" * 16)), b"done")
+        for lease in (first[0], second[0])
+    ]
+    batch = [lost[0], *rows(first[1:]), lost[1], *rows(second[1:])]
+
+    assert await bench.store.leases.complete(batch) == [False, True, True] * 2
+
+    ended = [e.task_id for e in await bench.events() if e.kind is EventKind.SUCCEEDED]
+    assert sorted(ended) == sorted(lease.task_id for lease in first[1:] + second[1:])
 
 
 async def test_tasks_of_two_namespaces_end_each_in_its_own(bench: Bench):

@@ -240,6 +240,17 @@ async def test_a_purged_task_that_was_retried_since_is_not_swept_away(bench: Ben
 # ---- prune --------------------------------------------------------------------------------------
 
 
+async def test_a_task_that_waits_is_not_let_go_though_it_stands_among_the_ended(bench: Bench):
+    task_id = await bench.add()
+    ended = f"{{p{bench.home}}}:ended"
+    await bench.redis.zadd(ended, {f"{NAMESPACE}:{task_id}": 1})
+
+    await bench.prune()
+
+    assert await bench.redis.zcard(ended) == 0
+    assert (await bench.lease()).spec == b"spec"
+
+
 async def stub_of(bench: Bench, task_id: str):
     """What is kept of a task: nothing but the hash, as a stub."""
     assert [n.split(":")[1] for n in await bench.dump() if task_id in n] == ["task"]

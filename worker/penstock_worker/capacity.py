@@ -84,7 +84,8 @@ class Capacity:
         """Answers what a poll should ask for now: all types where there is room for all.
 
         With `leave_shared` tasks of shared types alone are left to reports, as long as those can
-        take what there is: while tasks wait and two shares are free, a poll asks for all but one.
+        take what there is: while tasks wait, a poll asks for what is free beyond the share of the
+        next report, and for all of it where nothing runs that could be reported next.
         """
         isolated = min(self.free, self.isolated_free)
         if isolated > 0:
@@ -92,7 +93,7 @@ class Capacity:
             return Ask(isolated, shared + self._isolated_types, isolated=True)
         if not leave_shared:
             return self.report_ask(at_most=self.slots)
-        spare = self.free - self.share
+        spare = self.free - (self.share if self.running else 0)
         waits = self.more_waiting and spare >= self.share
         return self.report_ask(at_most=spare) if waits else NOTHING
 

@@ -100,6 +100,8 @@ class Reporter:
         self._idle = asyncio.Event()
         self.wants_leases: Callable[[], bool] = lambda: True
         """Whether reports should ask for leases; set by the supervisor."""
+        self.on_asked: Callable[[], None] = lambda: None
+        """Told that a report asks for leases; set by the supervisor."""
 
     @property
     def in_flight(self) -> int:
@@ -209,6 +211,7 @@ class Reporter:
             request.queues.extend(self._queues)
             request.task_types.extend(ask.types)
             self._capacity.take(ask)
+            self.on_asked()
         else:
             ask = NOTHING
         try:

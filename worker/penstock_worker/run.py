@@ -168,6 +168,12 @@ class WorkerProcess:
         capacity = supervisor.capacity
         reporter.wants_leases = lambda: capacity.more_waiting or not poller.is_waiting_for_tasks
         poller.leaves_asking = lambda: reporter.is_busy
+
+        def look_for_more() -> None:
+            if capacity.more_waiting and not capacity.running:
+                poller.look_again()
+
+        reporter.on_asked = look_for_more
         supervisor.connect(reporter, poller)
 
     def _session(self, hello: Hello) -> worker_pb2.WorkerSession:

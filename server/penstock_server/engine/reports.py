@@ -219,4 +219,11 @@ def _lost(report: Report) -> ReportAnswer:
 async def _together(work: Sequence[Awaitable[list[ReportAnswer]]]) -> list[list[ReportAnswer]]:
     if len(work) == 1:
         return [await work[0]]
-    return list(await asyncio.gather(*work))
+    # To the end, each of them: what one has taken up must not go on when the call has failed.
+    found = await asyncio.gather(*work, return_exceptions=True)
+    answers: list[list[ReportAnswer]] = []
+    for answer in found:
+        if isinstance(answer, BaseException):
+            raise answer
+        answers.append(answer)
+    return answers

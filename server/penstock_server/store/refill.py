@@ -8,6 +8,8 @@ import asyncio
 from collections.abc import Sequence, Set
 from typing import Any, Final
 
+import structlog
+
 from penstock_server.model.errors import PenstockError
 from penstock_server.model.records import Directive, LeaseRecord, TaskRecord
 
@@ -24,8 +26,14 @@ from .leases import (
     lease_answers,
 )
 
+log = structlog.get_logger(__name__)
+
 _LEASING_CALLS: Final = 2
-"""Most calls of one report that lease: each may bring one task beyond its part of the bytes."""
+"""Most calls of one report that lease."""
+_BYTES_EACH: Final = 3 << 19
+"""Least part of an answer's bytes for such a call: it answers a task beyond its part alone, and no
+task of usual limits is as large as this.
+"""
 
 
 class Refill:
@@ -56,15 +64,12 @@ class Refill:
     ) -> list[TaskRecord | bool]:
         """Ends executions as `LeaseStore.complete` does, and fills `leases`."""
         rows = complete_rows(items, awaited, server_id)
-        calls = max(_calls(len(rows)), min(_LEASING_CALLS, _calls(self._offer.slots)))
+        most_leasing = max(1, min(_LEASING_CALLS, self._offer.most_bytes // _BYTES_EACH))
+        calls = max(_calls(len(rows)), min(most_leasing, _calls(self._offer.slots)))
         pieces = list(chunks(rows, REPORT_AT, most=-(-len(rows) // calls)))
-        leasing = min(len(pieces), _LEASING_CALLS)
-        offer = self._offer._replace(
-            slots=min(MOST_ITEMS, -(-self._offer.slots // leasing)),
-            most_bytes=self._offer.most_bytes // leasing,
-        )
-        work = [self._call(*piece, offer) for piece in pieces[:leasing]]
-        work += [self._end(*piece) for piece in pieces[leasing:]]
+        offers = self._parts_of_offer(min(len(pieces), most_leasing))
+        work = [self._call(*piece, part) for piece, part in zip(pieces, offers, strict=False)]
+        work += [self._end(*piece) for piece in pieces[len(offers) :]]
         # To the end, each of them: what one has leased must not be lost with another one's error.
         answers = await asyncio.gather(*work, return_exceptions=True)
         ended: list[Any] = []
@@ -73,6 +78,15 @@ class Refill:
                 raise answer
             ended += answer
         return complete_answers(items, ended)
+
+    def _parts_of_offer(self, count: int) -> list[PollOffer]:
+        """What each call may lease: together no more than was offered."""
+        slots, more = divmod(min(self._offer.slots, count * MOST_ITEMS), count)
+        most_bytes = self._offer.most_bytes // count
+        parts = [slots + (number < more) for number in range(count)]
+        return [
+            self._offer._replace(slots=part, most_bytes=most_bytes) for part in parts if part > 0
+        ]
 
     async def _end(self, rows: list[list[Any]], size: int) -> list[Any]:
         return await self._lanes.batch("complete", self._home, rows, size=size)
@@ -85,8 +99,9 @@ class Refill:
         except PenstockError:
             raise
         except Exception:
-            # One of them is bad: their batch finds out which. A fault of the lease meets the next
-            # poll, which tells.
+            # One of them is bad, and their batch finds out which; or the lease is, and a poll meets
+            # the same fault.
+            log.exception("refill.failed", namespace=self._namespace, queue=self.queue)
             return await self._end(rows, size)
         self.now_ms, (answer,) = lease_answers(leased, random)
         self.leases += answer.leases

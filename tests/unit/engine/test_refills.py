@@ -77,6 +77,9 @@ class FakeStore:
     async def complete(self, items: Sequence[Any], **_: Any) -> list[bool]:
         return [True] * len(items)
 
+    async def renew(self, _session: str, _items: Sequence[Any]) -> list[Any]:
+        raise StoreUnavailable
+
     async def lease(self, _namespace: str, queue: str, *_: Any) -> tuple[int, list[PollAnswer]]:
         self.leased_from.append(queue)
         return 5, [PollAnswer([lease(7)], [TOLD, TOLD_ELSEWHERE], superseded=False)]
@@ -108,12 +111,18 @@ class Case:
         self.refills = Refills(store, reports, self.polls)
 
     def report(
-        self, count: int, *, partition: int = 2, queues: Sequence[str] = ("q2",)
+        self,
+        count: int,
+        *,
+        partition: int = 2,
+        queues: Sequence[str] = ("q2",),
+        renewals: int = 0,
     ) -> asyncio.Task[tuple[Sequence[Any], Delivery]]:
         """Reports so many ends of tasks of a partition."""
-        ids = ids_from(TaskIds().first(partition), count)
+        ids = ids_from(TaskIds().first(partition), count + renewals)
         tokens = [LeaseToken(task_id, 1, b"") for task_id in ids]
-        reports = [Report(token, Verb.COMPLETE) for token in tokens]
+        verbs = [Verb.COMPLETE] * count + [Verb.RENEW] * renewals
+        reports = [Report(token, verb) for token, verb in zip(tokens, verbs, strict=True)]
         return asyncio.create_task(
             self.refills.carry_out("default", "s1", reports, list(queues), OFFER)
         )
@@ -201,6 +210,19 @@ async def test_leases_of_a_report_that_fails_half_way_are_given_back(case: Case)
     case.store.error = StoreUnavailable()
     report = case.report(40)
     await asyncio.sleep(0)
+    case.store.refills[0].may_end.set()
+
+    with pytest.raises(StoreUnavailable):
+        await report
+    await case.background.stop()
+
+    assert case.store.given_back == [lease.task_id for lease in case.store.replaces]
+
+
+async def test_leases_are_given_back_where_something_else_in_the_report_has_failed(case: Case):
+    report = case.report(40, renewals=1)
+    await asyncio.sleep(0)
+    await case.store.refills[0].begun.wait()
     case.store.refills[0].may_end.set()
 
     with pytest.raises(StoreUnavailable):

@@ -71,12 +71,23 @@ def test_polls_ask_for_what_busy_reports_cannot_take_while_tasks_wait() -> None:
     made = capacity(10, 2, SHARED)
     made.answered(made.poll_ask(), 5)  # a share of the slots: more may wait
 
+    made.take(made.report_ask(at_most=made.share))
     first = made.poll_ask(leave_shared=True)
     made.take(first)
-    made.take(made.report_ask(at_most=made.share))
 
     assert first == Ask(5, ("s",), isolated=False)
     assert made.poll_ask(leave_shared=True) is NOTHING
+
+
+def test_a_poll_beside_busy_reports_leaves_a_share_to_the_report_of_what_runs() -> None:
+    made = capacity(10, 2, SHARED)
+    made.answered(made.poll_ask(), 5)
+
+    made.started(isolated=False)
+
+    assert made.poll_ask(leave_shared=True) is NOTHING
+    made.ended(isolated=False)
+    assert made.poll_ask(leave_shared=True) == Ask(10, ("s",), isolated=False)
 
 
 def test_a_large_answer_tells_of_more_tasks_though_more_were_asked_for() -> None:

@@ -16,12 +16,13 @@ local gone = {}
 local function has_spec_alone(shared, report) return shared.x == 1 and shared.sq == 3 and report and not shared.ll end
 
 local function stays_until(shared)
-  shared.stays = shared.stays or digits(math.max((shared.e or now) + LIMITS.stub_age_ms, shared.iw or 0, now + 1))
+  shared.stays = shared.stays or digits(math.max(shared.e + LIMITS.stub_age_ms, shared.iw or 0, now + 1))
   return shared.stays
 end
 
 local function prune(namespace, id, key, record)
   local count, shared, n, c, t, report = #gone, look_at(id, record)
+  if shared and shared.s < 5 then return end -- it has not ended and stands here by a fault: it goes on
   gone[count + 1] = key_spec(namespace, id)
   if not (shared and has_spec_alone(shared, report)) then
     gone[count + 2], gone[count + 3] = key_executions(namespace, id), key_progress(namespace, id)
@@ -40,7 +41,7 @@ if #names > 0 then
     keys[index] = key_task(namespaces[index], ids[index])
   end
   for index, record in ipairs(call('MGET', unpack(keys))) do prune(namespaces[index], ids[index], keys[index], record) end
-  call('UNLINK', unpack(gone))
+  if #gone > 0 then call('UNLINK', unpack(gone)) end
   call('ZREM', key_ended(), unpack(names))
 end
 

@@ -38,12 +38,10 @@ local function let_go(namespace, queue, session, ids)
     gone = {ids = {}, sessions = {}}
     gone_leases[namespace] = gone
   end
-  local others, sessions = gone.ids[queue], gone.sessions
-  if others then
-    for _, id in ipairs(ids) do others[#others + 1] = id end
-  else
-    gone.ids[queue] = ids
-  end
+  local others, sessions = gone.ids[queue] or {}, gone.sessions
+  gone.ids[queue] = others
+  local count = #others
+  for index, id in ipairs(ids) do others[count + index] = id end
   sessions[session] = (sessions[session] or 0) + #ids
 end
 
