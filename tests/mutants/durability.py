@@ -65,6 +65,39 @@ MUTANTS: Final = (
         ),
     ),
     Mutant(
+        name="crowd-token",
+        promise="P2",
+        mechanism="each of many that end together proves its lease",
+        file=f"{SCRIPTS}/complete.lua",
+        old="if not shared or t ~= randoms[index] or shared.f ~= fences[index] then",
+        new="if not shared then",
+        tests=(
+            "tests/store/test_shared_fields.py"
+            "::test_lost_leases_among_two_crowds_leave_each_task_one_end",
+        ),
+    ),
+    Mutant(
+        name="crowd-running",
+        promise="P2",
+        mechanism="of many that are reported on together only those that run end",
+        file=f"{SCRIPTS}/complete.lua",
+        old="crowd = shared.s == 4 and not (",
+        new="crowd = not (",
+        tests=("tests/store/test_shared_fields.py::test_many_that_have_ended_end_no_second_time",),
+    ),
+    Mutant(
+        name="crowd-twice",
+        promise="P2",
+        mechanism="one of many that is reported on twice in a call is read anew",
+        file=f"{SCRIPTS}/complete.lua",
+        old="  write_tasks() -- what one of a crowd has become is known nowhere else\n",
+        new="",
+        tests=(
+            "tests/store/test_shared_fields.py"
+            "::test_many_that_are_reported_on_twice_in_a_call_end_once",
+        ),
+    ),
+    Mutant(
         name="revoked-token",
         promise="P2",
         mechanism="the token of a lease that the server takes away proves nothing any more",
