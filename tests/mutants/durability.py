@@ -72,8 +72,8 @@ MUTANTS: Final = (
         old="if not shared or t ~= randoms[index] or shared.f ~= fences[index] then",
         new="if not shared then",
         tests=(
-            "tests/store/test_shared_fields.py"
-            "::test_lost_leases_among_two_crowds_leave_each_task_one_end",
+            "tests/store/test_refill.py"
+            "::test_a_lost_lease_in_a_report_leaves_the_others_and_what_replaces_them_alone",
         ),
     ),
     Mutant(
