@@ -12,7 +12,7 @@ class Pruner:
     name: ClassVar[str] = "pruner"
     every: ClassVar[timedelta] = timedelta(seconds=1)
 
-    def __init__(self, queues: QueueStore, *, batch: int = 256) -> None:
+    def __init__(self, queues: QueueStore, *, batch: int = 64) -> None:
         self._queues = queues
         self._batch = batch
 
