@@ -14,20 +14,13 @@ import redis
 from bench.processes import Process, environment
 from penstock_server.embedded.allocator import store_environment
 from penstock_server.embedded.binary import find_binary
+from penstock_server.embedded.process import settings
 from penstock_server.store.keys import key
 
 DURABILITY: Final = "append-only file, fsync every second"
 _UNENDED_KEY: Final = key(0, "backlog")
 UNENDED_FIELD: Final = "default:n"
 _LOGS: Final = key(0, "logs", namespace="default", id="*")
-_OPTIONS: Final = {
-    "port": "0",
-    "appendonly": "yes",
-    "appendfsync": "everysec",
-    "save": "",
-    "rdbcompression": "no",
-    "maxmemory-policy": "noeviction",
-}
 
 
 class MeasuredStore:
@@ -108,9 +101,11 @@ def running_store(folder: Path) -> Iterator[MeasuredStore]:
 
 
 def store_command(options: dict[str, str]) -> list[str]:
-    """The command that starts a store which keeps its data as every measured one does."""
-    settings = _OPTIONS | options
-    words = [word for name, value in settings.items() for word in (f"--{name}", value)]
+    """The command that starts a store which keeps its data as an embedded one does, at everysec.
+    Those of other libraries are no others.
+    """
+    given = {"port": "0"} | settings("everysec") | options
+    words = [word for name, value in given.items() for word in (f"--{name}", value)]
     return [str(find_binary()), *words]
 
 

@@ -132,22 +132,32 @@ async def start_process(
     return StoreProcess(folder, process)
 
 
-def _arguments(folder: DataFolder, appendfsync: str) -> Sequence[str]:
+def settings(appendfsync: Literal["everysec", "always"]) -> dict[str, str]:
+    """How an embedded store keeps what it is given, as settings of Redis and Valkey."""
+    return {
+        "appendonly": "yes",
+        "appendfsync": appendfsync,
+        # Below this the file is not written anew. Calls are slower beside that, and under load it
+        # came every few seconds; reading so much back takes a start 1.7 s (docs/performance.md).
+        "auto-aof-rewrite-min-size": "256mb",
+        "save": "",
+        # Compressing the file as it is rewritten took 4 % of a busy store's time.
+        "rdbcompression": "no",
+        # A full store must refuse, never forget.
+        "maxmemory-policy": "noeviction",
+    }
+
+
+def _arguments(folder: DataFolder, appendfsync: Literal["everysec", "always"]) -> Sequence[str]:
     options = {
         "port": "0",
         "unixsocket": str(folder.socket),
         "unixsocketperm": "700",
         "dir": str(folder.store),
         "daemonize": "no",
-        "appendonly": "yes",
-        "appendfsync": appendfsync,
-        "save": "",
-        # Compressing the file as it is rewritten took 4 % of a busy store's time.
-        "rdbcompression": "no",
-        # A full store must refuse, never forget.
-        "maxmemory-policy": "noeviction",
         "loglevel": "notice",
     }
+    options |= settings(appendfsync)
     return [word for name, value in options.items() for word in (f"--{name}", value)]
 
 
