@@ -64,9 +64,8 @@ MUTANTS: Final = (
         promise="P9",
         mechanism="ended tasks go by their age",
         file=f"{SCRIPTS}/prune.lua",
-        old="local names = call('ZRANGEBYSCORE', key_ended(), '-inf', digits(now),"
-        " 'LIMIT', 0, limit)",
-        new="local names = {}",
+        old="local aged = call('ZCOUNT', key_ended(), '-inf', digits(now))",
+        new="local aged = 0",
         tests=("tests/store/test_upkeep.py::test_full_records_go_by_age_and_leave_a_stub",),
     ),
     Mutant(
@@ -74,8 +73,8 @@ MUTANTS: Final = (
         promise="P9",
         mechanism="ended tasks go by their count",
         file=f"{SCRIPTS}/prune.lua",
-        old="if #names < limit and beyond > #names then",
-        new="if false then",
+        old="math.max(aged, call('ZCARD', key_ended()) - LIMITS.ended_count)",
+        new="aged",
         tests=(
             "tests/store/test_upkeep.py"
             "::test_full_records_are_bounded_by_count_the_oldest_go_first",

@@ -48,15 +48,20 @@ class Duties:
     def start(self, background: Background) -> None:
         """Begins the loop of every duty."""
         for duty in self._duties:
-            background.repeat(duty.name, partial(self._turn, duty), duty.every)
+            background.repeat(duty.name, partial(self.turn, duty), duty.every)
 
-    async def _turn(self, duty: Duty) -> None:
-        for partition in self._partitions:
-            if await self._locks.hold(duty.name, partition):
-                more = True
-                while more:
-                    started = perf_counter()
-                    more = await duty.run_once(partition)
-                    self._on_run(duty.name, perf_counter() - started)
-                    # Long work must not lose the lock half-way.
-                    more = more and await self._locks.hold(duty.name, partition)
+    async def turn(self, duty: Duty) -> None:
+        """Does what there is to do, in rounds: a partition that never ends holds up no other."""
+        busy = list(self._partitions)
+        while busy:
+            busy = [partition for partition in busy if await self._run(duty, partition)]
+
+    async def _run(self, duty: Duty, partition: int) -> bool:
+        """Does one piece if the lock is ours; says whether more is left."""
+        # Before each piece: long work must not lose the lock half-way.
+        if not await self._locks.hold(duty.name, partition):
+            return False
+        started = perf_counter()
+        more = await duty.run_once(partition)
+        self._on_run(duty.name, perf_counter() - started)
+        return more

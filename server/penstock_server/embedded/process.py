@@ -137,9 +137,6 @@ def settings(appendfsync: Literal["everysec", "always"]) -> dict[str, str]:
     return {
         "appendonly": "yes",
         "appendfsync": appendfsync,
-        # Below this the file is not written anew. Calls are slower beside that, and under load it
-        # came every few seconds; reading so much back takes a start 1.7 s (docs/performance.md).
-        "auto-aof-rewrite-min-size": "256mb",
         "save": "",
         # Compressing the file as it is rewritten took 4 % of a busy store's time.
         "rdbcompression": "no",

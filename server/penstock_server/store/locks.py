@@ -9,7 +9,7 @@ from . import keys
 from .connection import Connection
 
 _SURE: Final = 0.25
-"""Share of the term for which a lock that was just held is known to be ours. Duties turn many
+"""Share of the term for which a lock that was just held is taken to be ours still. Duties turn many
 times in a term, and asking takes three calls of the store.
 """
 
@@ -25,7 +25,7 @@ class DutyLocks:
         *,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """`clock` tells seconds, and must go on while the process is stopped."""
+        """`clock` tells seconds, and goes on while the process is stopped."""
         self._connection = connection
         self._server_id = server_id
         self._term = term
@@ -33,8 +33,10 @@ class DutyLocks:
         self._sure_until: dict[str, float] = {}
 
     async def hold(self, name: str, partition: int) -> bool:
-        """Takes the lock, or keeps it for at least three quarters of its term. False while another
-        server has it.
+        """Takes the lock, or keeps it. False while another server has it.
+
+        For a quarter of its term the store is not asked again: a server that has lost the lock in
+        some other way than by time may still take it for its own for so long.
         """
         key, now = keys.key(partition, "duty", name=name), self._clock()
         if now < self._sure_until.get(key, now):

@@ -123,9 +123,10 @@ class QueueStore:
         """Cancels purged tasks. Gives how many, and whether more is left."""
         return _progress(await self._lanes.run("sweep", partition, [limit]))
 
-    async def prune(self, partition: int, limit: int) -> tuple[int, bool]:
-        """Lets go of old records. Gives how many, and whether more is left."""
-        return _progress(await self._lanes.run("prune", partition, [limit]))
+    async def prune(self, partition: int, limit: int) -> tuple[int, int]:
+        """Lets go of old records. Gives how many, and how many more may go."""
+        count, left = await self._lanes.run("prune", partition, [limit])
+        return int(count), int(left)
 
 
 def _progress(answer: list[Any]) -> tuple[int, bool]:

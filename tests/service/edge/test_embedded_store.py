@@ -97,17 +97,6 @@ async def test_nobody_but_its_owner_reaches_the_store(tmp_path: Path) -> None:
         assert (config["save"], config["appendfsync"]) == ("", "everysec")
 
 
-async def test_a_file_of_less_than_256_mib_is_not_written_anew(tmp_path: Path) -> None:
-    async with (
-        EmbeddedStore(EmbeddedOptions(folder=tmp_path / "data")) as store,
-        Redis.from_url(store.url) as client,
-    ):
-        config = await client.config_get("auto-aof-rewrite-*")
-
-    assert config["auto-aof-rewrite-min-size"] == str(256 << 20)
-    assert config["auto-aof-rewrite-percentage"] == "100"
-
-
 async def test_a_second_owner_is_refused_in_one_line_that_says_what_to_do(tmp_path: Path) -> None:
     async with EmbeddedStore(EmbeddedOptions(folder=tmp_path)) as store:
         with pytest.raises(EmbeddedStoreInUse) as caught:

@@ -1,14 +1,14 @@
 -- prune: lets go of what was kept long enough: full records of ended tasks, and old events.
 --   uses   base task
 --   input  {most tasks}
---   gives  {count of tasks, more left}
+--   gives  {count of tasks, count of those that may go still}
 --   safe to repeat: yes
 --   The task's record stays as a stub for a while, so that late reports and repeated calls get a true answer.
 local limit = input[1]
-local count = call('ZCARD', key_ended())
-local beyond = count - LIMITS.ended_count
-local names = call('ZRANGEBYSCORE', key_ended(), '-inf', digits(now), 'LIMIT', 0, limit)
-if #names < limit and beyond > #names then names = call('ZRANGE', key_ended(), 0, math.min(limit, beyond) - 1) end
+-- By age, and beyond the bound those that would go first anyway.
+local aged = call('ZCOUNT', key_ended(), '-inf', digits(now))
+local may_go = math.max(aged, call('ZCARD', key_ended()) - LIMITS.ended_count)
+local names = may_go > 0 and call('ZRANGE', key_ended(), 0, math.min(limit, may_go) - 1) or {}
 
 local gone = {}
 
@@ -58,4 +58,4 @@ end
 
 trim_events()
 call('XTRIM', key_events(), 'MINID', '~', digits(now - LIMITS.event_window_ms))
-return cmsgpack.pack({#names, #names >= limit and 1 or 0})
+return cmsgpack.pack({#names, may_go - #names})
